@@ -1,0 +1,46 @@
+# Two commands set everything up: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints-cpu.txt
+# A shared machine with more threads than cores must not spin (see docs/explanation/reproducibility.md).
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.PHONY: demo test test-fast lint types docs record bench clean
+
+$(VENV)/.core: pyproject.toml constraints-cpu.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints-cpu.txt $(VENV)/.core
+	$(PIP) -e '.[dev,xcheck]'
+	@touch $@
+
+demo: $(VENV)/.core  ## make the demo study in demo/ and run it whole
+	$(BIN)/metastra demo demo
+
+test: lint types $(VENV)/.dev  ## install with the test tools and run every test
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+test-fast: $(VENV)/.dev  ## the tests that take seconds
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow'
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+docs: $(VENV)/.dev  ## rewrite the pages that are printed from the code
+	$(BIN)/python docs/print_pages.py
+
+bench: $(VENV)/.dev  ## measure against other software, side by side; prints the table for docs/benchmarks.md
+	$(BIN)/python -m benchmarks
+
+record: $(VENV)/.dev  ## the long checks whose results are committed in docs/records/
+	$(BIN)/python -m benchmarks.record
+
+clean:
+	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,49 @@
+"""metastra: from routine hospital data to a locked, validated, explained model of metastasis risk.
+
+Research use only: not for diagnosis or treatment.
+
+The names below are loaded when they are first used, so that ``import metastra`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from metastra.version import VERSION as __version__
+
+_HOME = {
+    "Cohort": "metastra.cohort.cohort",
+    "Outcome": "metastra.survival.outcome",
+    "Study": "metastra.study.study",
+    "check_study": "metastra.cohort.check",
+    "load_cohort": "metastra.cohort.cohort",
+    "load_study": "metastra.study.load",
+}
+
+if TYPE_CHECKING:
+    from metastra.cohort.check import check_study
+    from metastra.cohort.cohort import Cohort, load_cohort
+    from metastra.study.load import load_study
+    from metastra.study.study import Study
+    from metastra.survival.outcome import Outcome
+
+__all__ = [
+    "Cohort",
+    "Outcome",
+    "Study",
+    "__version__",
+    "check_study",
+    "load_cohort",
+    "load_study",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'metastra' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,149 @@
+"""Identity is content: digests of values, arrays, tables and files.
+
+A digest is ``sha256`` in lower-case hexadecimal.  Values are digested through canonical JSON
+(sorted keys, no spaces, no NaN), so that the same study gives the same digest on every machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["canonical_json", "digest_array", "digest_bytes", "digest_file", "digest_value"]
+
+_CHUNK_BYTES = 1 << 20
+
+
+def canonical_json(value: object) -> str:
+    """Write a value as JSON in exactly one way.
+
+    Parameters
+    ----------
+    value : object
+        Built of dict, list, tuple, str, int, float, bool and None.
+
+    Returns
+    -------
+    str
+        UTF-8 text, keys sorted, without white space.
+
+    Raises
+    ------
+    ValueError
+        If a number is NaN or infinite, which JSON cannot hold.
+    TypeError
+        If something else than the types above is inside.
+
+    Examples
+    --------
+    >>> canonical_json({"b": (1, 2.5), "a": None})
+    '{"a":null,"b":[1,2.5]}'
+    """
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def digest_bytes(data: bytes) -> str:
+    """SHA-256 of bytes, in hexadecimal.
+
+    Parameters
+    ----------
+    data : bytes
+        Any bytes.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
+    Examples
+    --------
+    >>> digest_bytes(b"")[:8]
+    'e3b0c442'
+    """
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest_value(
+    value: Mapping[str, Any] | list[Any] | tuple[Any, ...] | str | float | None,
+) -> str:
+    """SHA-256 of a value's canonical JSON.
+
+    Parameters
+    ----------
+    value : object
+        What `canonical_json` takes.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
+    Examples
+    --------
+    >>> digest_value({"a": 1}) == digest_value({"a": 1})
+    True
+    """
+    return digest_bytes(canonical_json(value).encode())
+
+
+def digest_array(array: NDArray[np.generic]) -> str:
+    """SHA-256 of an array's dtype, shape and values in C order.
+
+    Parameters
+    ----------
+    array : ndarray
+        Any shape; of a fixed-size dtype.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits, equal for equal dtype, shape and values.
+
+    Raises
+    ------
+    TypeError
+        For object arrays, whose bytes are addresses.
+    """
+    import numpy as np
+
+    if array.dtype.hasobject:
+        raise TypeError("an object array has no content digest; convert it to a fixed-size dtype")
+    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    header = canonical_json({"dtype": little.dtype.str, "shape": list(array.shape)})
+    hasher = hashlib.sha256(header.encode())
+    hasher.update(np.ascontiguousarray(little).tobytes())
+    return hasher.hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, read in pieces of 1 MiB.
+
+    Parameters
+    ----------
+    path : Path
+        A regular file.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+    hasher = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            hasher.update(chunk)
+    return hasher.hexdigest()

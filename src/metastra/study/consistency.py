@@ -1,0 +1,171 @@
+"""Settings that only make sense together, compared with each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+from metastra.catalogue import all_checks
+from metastra.study.endpoints import ENDPOINTS, nearest_endpoint
+from metastra.study.study import Study
+from metastra.study.vocabulary import EventType, Site, WordNotKnown
+
+__all__ = ["contradictions"]
+
+Contradiction: TypeAlias = tuple[str, str, tuple[str | int, ...], str | None]
+"""Code, what was found, path of the key, remedy (None for the catalogue's)."""
+
+
+def contradictions(study: Study) -> Iterator[Contradiction]:
+    """Compare the settings of a study with each other.
+
+    Parameters
+    ----------
+    study : Study
+        Whose single values are valid.
+
+    Yields
+    ------
+    code : str
+        Of the catalogue.
+    found : str
+        What does not fit.
+    path : tuple of str or int
+        The key it stands at.
+    hint : str or None
+        What to do; None for the catalogue's remedy.
+    """
+    yield from _cohorts(study)
+    yield from _endpoint(study)
+    yield from _horizons(study)
+    yield from _words(study)
+    yield from _references(study)
+
+
+def _cohorts(study: Study) -> Iterator[Contradiction]:
+    seen: set[str] = set()
+    for index, section in enumerate(study.cohort):
+        if section.name in seen:
+            yield "ST006", f"two cohorts are called {section.name!r}", ("cohort", index), None
+        seen.add(section.name)
+        homeless = section.slide_table and not (section.slide_dir or section.feature_dir)
+        if homeless and section.require_slides:
+            yield (
+                "ST006",
+                f"cohort {section.name!r} has a slide table but no folder of slides",
+                ("cohort", index, "slide_table"),
+                "add slide_dir or feature_dir, or require_slides = false",
+            )
+        if section.slide_table is None and (section.slide_dir or section.feature_dir):
+            key = "slide_dir" if section.slide_dir else "feature_dir"
+            yield (
+                "ST006",
+                f"cohort {section.name!r} has {key} but no slide table",
+                ("cohort", index, key),
+                "add slide_table: it says which slide belongs to which patient",
+            )
+    if not any(section.role == "development" for section in study.cohort):
+        yield "ST006", "no cohort has the role development", ("cohort", 0, "role"), None
+    if study.validation.leave_one_cohort_out and len(study.cohort) < 2:
+        path = ("validation", "leave_one_cohort_out")
+        yield "ST006", "leaving one cohort out needs at least two", path, None
+
+
+def _endpoint(study: Study) -> Iterator[Contradiction]:
+    section = study.endpoint
+    if section.name is not None and section.name not in ENDPOINTS:
+        near = nearest_endpoint(section.name)
+        hint = f"did you mean {near!r}?" if near else None
+        yield "ST005", f"{section.name!r} is not in the dictionary", ("endpoint", "name"), hint
+        return
+    yield from _status_endpoints(study)
+    if section.kind != "survival":
+        if section.column is None:
+            found = f"an endpoint of kind {section.kind} needs its column"
+            yield "ST006", found, ("endpoint", "kind"), 'add column = "…"'
+        if section.kind in ("ordinal", "multiclass", "binary") and len(section.levels) < 2:
+            found = f"an endpoint of kind {section.kind} needs its levels"
+            yield "ST006", found, ("endpoint", "kind"), 'add levels = ["…", "…"]'
+        return
+    if (section.time is None) != (section.event is None):
+        yield "ST006", "time and event go together", ("endpoint",), None
+    if section.event is not None and not section.codes:
+        found = "the status column has no code map"
+        yield "ST003", found, ("endpoint", "event"), "add [endpoint.codes] with every value"
+    if section.name is None and section.time is None:
+        found = "the endpoint has neither a name nor columns"
+        yield "ST003", found, ("endpoint",), 'add name = "…" or time = "…" and event = "…"'
+    definition = study.endpoint_definition
+    if section.time is None and definition and study.clock.last_contact is None:
+        found = "an endpoint that is built from recorded events needs the last contact"
+        yield "ST003", found, ("clock",), 'add last_contact = "…" under [clock]'
+    if section.synchronous_window_months and not (definition and definition.synchronous_window):
+        found = "this endpoint has no synchronous window"
+        yield "ST006", found, ("endpoint", "synchronous_window_months"), "remove the key"
+    if section.clock != "procedure" and not (
+        definition and definition.origin == "metastasis-procedure"
+    ):
+        found = "clock belongs to endpoints after metastasis"
+        yield "ST006", found, ("endpoint", "clock"), "remove the key"
+
+
+def _status_endpoints(study: Study) -> Iterator[Contradiction]:
+    for index, status in enumerate(study.status):
+        if status.endpoint not in ENDPOINTS:
+            near = nearest_endpoint(status.endpoint)
+            hint = f"did you mean {near!r}?" if near else None
+            found = f"{status.endpoint!r} is not in the dictionary"
+            yield "ST005", found, ("status", index, "endpoint"), hint
+
+
+def _horizons(study: Study) -> Iterator[Contradiction]:
+    section = study.endpoint
+    if list(section.horizons) != sorted(set(section.horizons)):
+        found = "horizons must ascend without repeats"
+        yield "ST006", found, ("endpoint", "horizons"), None
+    if section.primary_horizon is not None and section.primary_horizon not in section.horizons:
+        found = f"primary_horizon {section.primary_horizon:g} is not among the horizons"
+        yield "ST006", found, ("endpoint", "primary_horizon"), "add it to horizons"
+    temporal = study.validation
+    if (temporal.temporal_column is None) != (temporal.temporal_cut is None):
+        found = "temporal_column and temporal_cut go together"
+        yield "ST006", found, ("validation",), None
+
+
+def _words(study: Study) -> Iterator[Contradiction]:
+    types = {member.value for member in EventType}
+    sites = {member.value for member in Site}
+    for word, meaning in study.events.types.items():
+        if meaning not in types:
+            found = f"{meaning!r} is no event type; known are {', '.join(sorted(types))}"
+            yield "ST006", found, ("events", "types", word), None
+    for word, meaning in study.events.sites.items():
+        if meaning not in sites:
+            found = f"{meaning!r} is no site; known are {', '.join(sorted(sites))}"
+            yield "ST006", found, ("events", "sites", word), None
+    for index, recorded in enumerate(study.recorded):
+        try:
+            study.vocabulary.event_type(recorded.type)
+        except WordNotKnown as error:
+            hint = f"did you mean {error.nearest!r}?" if error.nearest else None
+            found = f"{recorded.type!r} is no event type"
+            yield "ST006", found, ("recorded", index, "type"), hint
+        if recorded.site and recorded.fixed_site:
+            found = "site and fixed_site exclude each other"
+            yield "ST006", found, ("recorded", index), None
+
+
+def _references(study: Study) -> Iterator[Contradiction]:
+    names = {section.name for section in study.cohort}
+    for key in ("recorded", "status", "exclude", "resolve"):
+        for index, entry in enumerate(getattr(study, key)):
+            for cohort in entry.cohorts:
+                if cohort not in names:
+                    yield "ST006", f"there is no cohort {cohort!r}", (key, index, "cohorts"), None
+    for index, entry in enumerate(study.resolve):
+        if entry.code not in all_checks():
+            found = f"there is no check {entry.code}"
+            yield "ST006", found, ("resolve", index, "code"), "docs/checks.md lists them"
+        if (entry.action == "set") != (entry.column is not None and entry.value is not None):
+            found = "action set needs column and value, and only it"
+            yield "ST006", found, ("resolve", index), None

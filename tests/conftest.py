@@ -1,0 +1,19 @@
+"""What all tests share: where the real data are, and nothing else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data that is kept beside a checkout, or a skip with the reason."""
+    folder = Path(os.environ.get("METASTRA_SHARED", REPOSITORY.parent / "shared"))
+    if not (folder / "data").is_dir():
+        pytest.skip(f"no shared data at {folder}; set METASTRA_SHARED to their folder")
+    return folder
