@@ -10,7 +10,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from metastra.version import VERSION as __version__
+from metastra.version import VERSION
+
+__version__ = VERSION
 
 _HOME = {
     "Cohort": "metastra.cohort.cohort",

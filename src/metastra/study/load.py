@@ -106,7 +106,12 @@ def parse_study(text: str, *, name: str = "study.toml") -> Study:
     try:
         study = Study.model_validate(_singular(raw))
     except ValidationError as error:
-        items = [_as_problem(detail, name, lines) for detail in error.errors()]
+        details = error.errors()
+        # a list that is "too short" only because its entries are wrong is said by the entries
+        deeper = {
+            detail["loc"][:depth] for detail in details for depth in range(len(detail["loc"]))
+        }
+        items = [_as_problem(item, name, lines) for item in details if item["loc"] not in deeper]
         items.sort(key=lambda item: (item.code != "ST001", item.where.rows or (1 << 30,)))
         raise ConfigError(f"{name} cannot be used", items) from None
     items = [
