@@ -59,8 +59,9 @@ class Endpoint:
     synchronous_window : bool
         Whether a window of k months moves time zero to surgery + k.
     predicts_spread : bool
-        Whether it starts from a primary tumour without metastases, so that a slide of a
-        metastasis would give the outcome away.
+        Whether it starts from a primary tumour that has not spread in the way that is predicted:
+        patients with the event by time zero are not at risk, and a slide of a metastasis would
+        give the outcome away.
     text : str
         The definition in words, as a protocol would have it.
     """
@@ -96,8 +97,9 @@ def _site_endpoint(site: Site, words: str) -> tuple[Endpoint, Endpoint]:
     there = Rule(types=_GROWTH, sites=frozenset({site}))
     elsewhere = Rule(types=_GROWTH, sites=_DISTANT - {site})
     window = (
-        "With a synchronous window of k months time zero is surgery + k months, and patients with "
-        "the event, dead or lost before are not at risk and are counted."
+        "With a synchronous window of k months time zero is surgery + k months; patients with the "
+        "event, dead or lost by then are not at risk and are counted. Without one, patients who "
+        "have it by the day of surgery are not at risk."
     )
     return (
         Endpoint(
@@ -169,7 +171,11 @@ _DICTIONARY = (
         title="Disease-free survival",
         abbreviation="DFS",
         event=(Rule(types=_RETURNS | {EventType.SECOND_PRIMARY}), _ANY_DEATH),
-        text=("As recurrence-free survival, with second primary tumours among the events."),
+        text=(
+            "Time zero is surgery. The event is the first of local, regional or distant "
+            "recurrence, second primary tumour and death of any cause; nothing competes. Patients "
+            "without are censored at their last contact."
+        ),
     ),
     Endpoint(
         name="progression-free-survival",
@@ -205,7 +211,7 @@ _DICTIONARY = (
             "Time zero is surgery. The event is the first of distant recurrence and death of any "
             "cause; nothing competes. It is not the time to distant metastasis, in which death "
             "competes, and the two are never mixed. Patients without are censored at their last "
-            "contact."
+            "contact. Patients with a distant metastasis by the day of surgery are not at risk."
         ),
     ),
     Endpoint(
@@ -217,7 +223,8 @@ _DICTIONARY = (
         predicts_spread=True,
         text=(
             "Time zero is surgery. The event is the first distant metastasis; local and regional "
-            f"recurrence does not end follow-up; death without it competes. {_CENSORED}"
+            f"recurrence does not end follow-up; death without it competes. {_CENSORED} "
+            "Patients with a distant metastasis by the day of surgery are not at risk."
         ),
     ),
     Endpoint(

@@ -55,6 +55,8 @@ class StudySection(_Section):
     """Seeds splits and resampling; part of the study's digest."""
     primary_tumour: Literal["colorectal", "breast", "other"] = "other"
     """Decides the staging tables and the plain words for sites."""
+    patient_ids: Literal["study-wide", "per-cohort"] = "study-wide"
+    """``per-cohort`` where each table numbers its own patients, so that equal ids mean nothing."""
 
 
 class TableFormatSection(_Section):
@@ -271,6 +273,9 @@ class Exclusion(_Section):
     column: Text
     """A column of the clinical table, or a derived one: ``@M``, ``@stage``, ``@neoadjuvant``."""
     equals: tuple[str, ...] = ()
+    """Cells that are excluded."""
+    not_equals: tuple[str, ...] = ()
+    """Cells that stay; when given, every other cell is excluded."""
     minimum: float | None = None
     maximum: float | None = None
     """Values *outside* [minimum, maximum] are excluded."""

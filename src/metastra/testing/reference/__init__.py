@@ -1,0 +1,1 @@
+"""Comparison with reference numbers computed by other software, case by case."""
