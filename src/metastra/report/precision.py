@@ -1,0 +1,244 @@
+"""What so many events can show: expected widths of intervals, before any model is looked at."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from metastra.errors import NotEstimable
+from metastra.survival.intervals import normal_quantile
+from metastra.survival.outcome import Outcome
+
+__all__ = [
+    "PRECISION_SOURCES",
+    "Precision",
+    "PrecisionRow",
+    "auc_half_width",
+    "observed_expected_factor",
+    "precision_row",
+]
+
+PRECISION_SOURCES = (
+    "Half-width of the AUC: standard error of Newcombe, Stat Med 2006;25:559–573 (method 4), as "
+    "used for sample sizes by Riley et al., Stat Med 2021;40:4230–4251. Factor of observed to "
+    "expected events: exp(z √((1 − F)/events)), same source. Patients censored before the "
+    "horizon are left out, so the widths lean to the careful side."
+)
+"""Where the formulae stand; printed under the table."""
+
+
+_ASSUMED = (0.7, 0.8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrecisionRow:
+    """What one cohort can show at one horizon.
+
+    Parameters
+    ----------
+    cohort, role : str
+        Of the cohort.
+    horizon : float or None
+        In the study's time unit; None for endpoints without follow-up.
+    n : int
+        Patients.
+    events : int
+        With the event by the horizon.
+    free : int
+        Known to be free of it at the horizon; a competing event before counts here.
+    half_width_70, half_width_80 : float or None
+        Expected half-width of the interval of the AUC, were the true one 0.70 or 0.80.
+    lower_80, upper_80 : float or None
+        The interval that a true 0.80 would then be reported with.
+    factor : float or None
+        By which observed and expected events may differ through chance alone.
+    reason : str
+        Why there are no widths.
+    """
+
+    cohort: str
+    role: str
+    horizon: float | None
+    n: int
+    events: int
+    free: int
+    half_width_70: float | None = None
+    half_width_80: float | None = None
+    lower_80: float | None = None
+    upper_80: float | None = None
+    factor: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Precision:
+    """What the study can show.
+
+    Parameters
+    ----------
+    rows : tuple of PrecisionRow
+        One for each cohort.
+    development_events : int
+        Events of interest in all development cohorts, whatever their time.
+    parameters : int
+        That the declared clinical columns would take in an unpenalised model.
+    events_per_parameter : float or None
+        None without parameters.
+    level : float
+        Confidence level of the expected intervals.
+    assumed : tuple of float
+        The true AUCs that the half-widths assume.
+    """
+
+    rows: tuple[PrecisionRow, ...]
+    development_events: int
+    parameters: int
+    events_per_parameter: float | None
+    level: float = 0.95
+    assumed: tuple[float, float] = _ASSUMED
+
+
+def auc_half_width(auc: float, n_events: int, n_free: int, *, level: float = 0.95) -> float:
+    """Expect a half-width of the interval of an AUC, which is the C of a binary outcome.
+
+    Parameters
+    ----------
+    auc : float
+        The true value that is assumed, between 0 and 1.
+    n_events, n_free : int
+        Patients with and without the event.
+    level : float
+        Confidence level.
+
+    Returns
+    -------
+    float
+        z times the standard error.
+
+    Raises
+    ------
+    NotEstimable
+        With fewer than two patients in either group.
+
+    Notes
+    -----
+    Newcombe 2006, method 4, with n = n_events + n_free and s = n/2 − 1::
+
+        SE² = A (1 − A) [1 + s (1 − A)/(2 − A) + s A/(1 + A)] / (n_events n_free)
+
+    Examples
+    --------
+    >>> round(2 * auc_half_width(0.80, 86, 627), 3)  # 713 patients at 12 % risk: width 0.1
+    0.1
+    """
+    if min(n_events, n_free) < 2:
+        raise NotEstimable(f"{n_events} with and {n_free} without the event are too few")
+    half = (n_events + n_free) / 2 - 1
+    spread = 1 + half * (1 - auc) / (2 - auc) + half * auc / (1 + auc)
+    error = math.sqrt(auc * (1 - auc) * spread / (n_events * n_free))
+    return normal_quantile(level) * error
+
+
+def observed_expected_factor(risk: float, n_events: int, *, level: float = 0.95) -> float:
+    """Give the factor by which observed and expected events may differ through chance alone.
+
+    Parameters
+    ----------
+    risk : float
+        Share of patients with the event by the horizon.
+    n_events : int
+        Observed events.
+    level : float
+        Confidence level.
+
+    Returns
+    -------
+    float
+        exp(z SE), with SE² = (1 − risk) / n_events on the log scale.
+
+    Raises
+    ------
+    NotEstimable
+        Without events.
+
+    Notes
+    -----
+    Riley et al. 2021, SE of ln(O/E) = √((1 − φ)/(n φ)), with the observed events for n φ.
+
+    Examples
+    --------
+    >>> round(observed_expected_factor(0.12, 86), 2)
+    1.22
+    """
+    if n_events < 1:
+        raise NotEstimable("there is no event")
+    return math.exp(normal_quantile(level) * math.sqrt((1 - risk) / n_events))
+
+
+def precision_row(
+    outcome: Outcome,
+    *,
+    cohort: str,
+    role: str,
+    horizon: float,
+    horizon_days: float,
+    risk: float | None,
+    level: float = 0.95,
+) -> PrecisionRow:
+    """Say what one cohort can show at one horizon.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        Of the cohort, in days.
+    cohort, role : str
+        Of the cohort.
+    horizon : float
+        In the study's time unit.
+    horizon_days : float
+        The same in days.
+    risk : float or None
+        Estimated risk by the horizon; None where it is not estimable.
+    level : float
+        Confidence level.
+
+    Returns
+    -------
+    PrecisionRow
+        With the reason where the data cannot carry the widths.
+    """
+    by_then = outcome.time <= horizon_days
+    events = int(np.count_nonzero(by_then & (outcome.event == 1)))
+    competing = int(np.count_nonzero(by_then & (outcome.event > 1)))
+    free = int(np.count_nonzero(~by_then)) + competing
+    # Whoever is censored exactly at the horizon was free of the event then.
+    free += int(np.count_nonzero((outcome.time == horizon_days) & (outcome.event == 0)))
+    widths: tuple[float | None, float | None, float | None] = (None, None, None)
+    reason = ""
+    if risk is None:
+        reason = f"the risk by {horizon:g} is not estimable"
+    else:
+        try:
+            widths = (
+                auc_half_width(_ASSUMED[0], events, free, level=level),
+                auc_half_width(_ASSUMED[1], events, free, level=level),
+                observed_expected_factor(risk, events, level=level),
+            )
+        except NotEstimable as error:
+            reason = error.reason
+    return PrecisionRow(
+        cohort=cohort,
+        role=role,
+        horizon=horizon,
+        n=outcome.n,
+        events=events,
+        free=free,
+        half_width_70=widths[0],
+        half_width_80=widths[1],
+        lower_80=None if widths[1] is None else _ASSUMED[1] - widths[1],
+        upper_80=None if widths[1] is None else min(_ASSUMED[1] + widths[1], 1.0),
+        factor=widths[2],
+        reason=reason,
+    )

@@ -1,0 +1,1 @@
+"""A hospital-like study of colorectal cancer, drawn from stated hazards: the truth is known."""
