@@ -19,13 +19,13 @@ _HOME = {
     "Outcome": "metastra.survival.outcome",
     "Study": "metastra.study.study",
     "check_study": "metastra.cohort.check",
-    "load_cohort": "metastra.cohort.cohort",
+    "load_cohort": "metastra.cohort.check",
     "load_study": "metastra.study.load",
 }
 
 if TYPE_CHECKING:
-    from metastra.cohort.check import check_study
-    from metastra.cohort.cohort import Cohort, load_cohort
+    from metastra.cohort.check import check_study, load_cohort
+    from metastra.cohort.cohort import Cohort
     from metastra.study.load import load_study
     from metastra.study.study import Study
     from metastra.survival.outcome import Outcome

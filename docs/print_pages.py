@@ -1,0 +1,237 @@
+"""Print the pages that come from the code; a test fails when one of them is stale.
+
+Run it as `python docs/print_pages.py` (or `make docs`); `--check` only compares.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from metastra.catalogue import all_checks
+from metastra.study import sections
+from metastra.study.endpoints import ENDPOINTS
+from metastra.study.study import Study
+from metastra.study.vocabulary import EventType, Site
+from metastra.testing.architecture import FLOORS
+
+DOCS = Path(__file__).parent
+NOTE = "<!-- printed by docs/print_pages.py from {source}; do not edit -->\n\n"
+FAMILIES = {
+    "ST": "The study file",
+    "CO": "Tables, ids and values",
+    "EP": "Endpoints",
+    "LK": "Leakage",
+    "SP": "Splits",
+    "EV": "Evaluation",
+}
+VERBS = ("init", "check", "run", "why", "evaluate", "endpoints", "demo", "doctor")
+
+
+def architecture() -> str:
+    """The floors, from the roof down, as the test holds them."""
+    source = DOCS.parent / "src" / "metastra"
+    lines = [
+        NOTE.format(source="metastra.testing.architecture"),
+        "# Architecture\n\n",
+        "A package imports only packages on *lower* floors, or itself; neighbours on a floor are ",
+        "strangers. The judging side (east) never reaches torch, not even through what it ",
+        "imports. `tests/architecture/test_floors.py` holds both, imports inside functions too. ",
+        "Packages in *italics* are not built yet and keep their place.\n\n",
+        "| floor | west: pixels, learning | shared | east: judgement |\n|---|---|---|---|\n",
+    ]
+
+    def cell(names: tuple[str, ...]) -> str:
+        built = {p.stem for p in source.iterdir()}
+        return " · ".join(f"`{n}`" if n in built else f"*{n}*" for n in names)
+
+    for floor in reversed(FLOORS):
+        row = f"| {floor.name} | {cell(floor.west)} | {cell(floor.shared)} | {cell(floor.east)} |"
+        lines.append(row + "\n")
+    lines.append("\n## What each room is for\n\n| room | purpose |\n|---|---|\n")
+    for floor in FLOORS:
+        for name in floor.packages:
+            path = source / name / "__init__.py"
+            path = path if path.exists() else source / f"{name}.py"
+            if path.exists():
+                text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+                lines.append(f"| `{name}` | {text.splitlines()[0]} |\n")
+    return "".join(lines)
+
+
+def checks() -> str:
+    """One section for each coded check."""
+    parts = [
+        NOTE.format(source="src/metastra/catalogue.toml"),
+        "# Checks\n\n",
+        "Every problem that metastra reports has a code. *Refuse* means that the data are not ",
+        "used until it is mended, excluded or resolved in the study file; a *warning* reaches ",
+        "the report; a *note* is a fact.\n",
+    ]
+    family = ""
+    for check in all_checks().values():
+        if check.code[:2] != family:
+            family = check.code[:2]
+            parts.append(f"\n## {FAMILIES[family]}\n")
+        parts.append(
+            f"\n### {check.code}\n\n**{check.title}** ({check.severity.value})\n\n"
+            f"- *How it is found.* {check.found}\n"
+            f"- *Why it matters.* {check.why}\n"
+            f"- *What to do.* {check.remedy}\n"
+        )
+    return "".join(parts)
+
+
+def endpoints() -> str:
+    """The dictionary of endpoints in words."""
+    parts = [
+        NOTE.format(source="metastra.study.endpoints"),
+        "# Endpoints\n\n",
+        "Name one of these under `[endpoint]`; its events, competing events and censoring are ",
+        "then built as written here. Two events on one day: the event of interest counts.\n",
+    ]
+    for item in ENDPOINTS.values():
+        short = f" ({item.abbreviation})" if item.abbreviation else ""
+        parts.append(f"\n## {item.name}\n\n**{item.title}{short}.** {item.text}\n")
+    parts.append("\n## Words for events\n\n| TYPE | meaning |\n|---|---|\n")
+    docs = _member_docs(EventType)
+    parts += [f"| `{kind.value}` | {docs.get(kind.name, '')} |\n" for kind in EventType]
+    parts.append("\n## Words for sites\n\n| SITE | distant | meaning |\n|---|---|---|\n")
+    docs = _member_docs(Site)
+    words = {True: "yes", False: "no", None: "not known"}
+    parts += [
+        f"| `{site.value}` | {words[site.distant]} | {docs.get(site.name, '')} |\n" for site in Site
+    ]
+    return "".join(parts)
+
+
+def study_file() -> str:
+    """Every key of the study file with its type, default and meaning."""
+    tables = {
+        "study": "StudySection",
+        "endpoint": "EndpointSection",
+        "clock": "Clock",
+        "[recorded]": "RecordedEvent",
+        "[status]": "StatusColumn",
+        "events": "EventWords",
+        "[cohort]": "CohortSection",
+        "cohort.…_format": "TableFormatSection",
+        "staging": "Staging",
+        "clinical.…": "ClinicalColumn",
+        "metadata": "MetadataColumns",
+        "slides": "SlideSection",
+        "validation": "ValidationSection",
+        "[exclude]": "Exclusion",
+        "[resolve]": "Resolution",
+    }
+    parts = [
+        NOTE.format(source="metastra.study.sections"),
+        "# The study file\n\n",
+        "`study.toml` says what was promised before anybody looked. Unknown keys are refused with ",
+        "the nearest known one. Paths are relative to the file; `${NAME}` is taken from the ",
+        "environment. `overlap` (top level) says which cohort keeps a patient who occurs in ",
+        'several: `"refuse"` (default), `"keep-in-development"` or `"keep-in-external"`.\n',
+    ]
+    for table, name in tables.items():
+        model = getattr(sections, name)
+        purpose = inspect.getdoc(model) or ""
+        parts.append(f"\n## `[{table}]`\n\n{purpose.split(': ', 1)[-1].capitalize()}\n\n")
+        parts.append("| key | type | default | meaning |\n|---|---|---|---|\n")
+        docs = _member_docs(model)
+        for key, field in model.model_fields.items():
+            default = "required" if field.is_required() else _default(field)
+            kind = _type_text(name, key)
+            parts.append(f"| `{key}` | {kind} | {default} | {docs.get(key, '')} |\n")
+    known = set(Study.model_fields) - {"overlap"}
+    printed = {key.strip("[]").split(".")[0] for key in tables}
+    if known != printed:
+        raise SystemExit(f"sections without a table in the docs: {known ^ printed}")
+    return "".join(parts)
+
+
+def command_line() -> str:
+    """The help of every verb, as it is printed."""
+    parts = [
+        NOTE.format(source="metastra --help"),
+        "# The command line\n\n",
+        "Every command takes `--json` (one JSON object on stdout, talk on stderr). Exit codes: ",
+        "0 ok · 1 internal error · 2 usage or configuration · 3 data refused · 4 finished, some ",
+        "items failed · 5 integrity · 6 busy · 7 out of disk or memory · 130 interrupted.\n",
+    ]
+    for verb in ("", *VERBS):
+        command = ["metastra", *([verb] if verb else []), "--help"]
+        text = subprocess.run(
+            [sys.executable, "-m", *command],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"COLUMNS": "90", "NO_COLOR": "1", "TERM": "dumb", "PATH": ""},
+        ).stdout.replace("python -m metastra", "metastra")
+        cleaned = "\n".join(line.rstrip() for line in text.strip().splitlines())
+        parts.append(f"\n## `{' '.join(command[:-1])}`\n\n```text\n{cleaned}\n```\n")
+    return "".join(parts)
+
+
+def _member_docs(cls: type) -> dict[str, str]:
+    """The strings that stand under attributes, which Python itself does not keep."""
+    tree = ast.parse(inspect.cleandoc(inspect.getsource(cls)))
+    docs: dict[str, str] = {}
+    name = ""
+    for node in tree.body[0].body:  # type: ignore[attr-defined]
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            name = node.target.id
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and name:
+            docs[name] = " ".join(str(node.value.value).split()).replace("``", "`")
+            name = ""
+    return docs
+
+
+def _type_text(model: str, key: str) -> str:
+    tree = ast.parse(inspect.getsource(getattr(sections, model)))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == key:
+            return "`" + ast.unparse(node.annotation).replace("|", "\\|") + "`"
+    return ""
+
+
+def _default(field: object) -> str:
+    value = getattr(field, "default", None)
+    if getattr(field, "default_factory", None) is not None:
+        value = {}
+    if isinstance(value, sections.TableFormatSection):
+        return "see below"
+    return "" if value is None else f"`{value!r}`"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "architecture.md": architecture,
+    "checks.md": checks,
+    "reference/endpoints.md": endpoints,
+    "reference/study-file.md": study_file,
+    "reference/command-line.md": command_line,
+}
+
+
+def main() -> None:
+    """Write the pages, or compare them."""
+    stale = []
+    for name, make in PAGES.items():
+        path = DOCS / name
+        text = make()
+        if "--check" in sys.argv:
+            if not path.exists() or path.read_text(encoding="utf-8") != text:
+                stale.append(name)
+        else:
+            path.write_text(text, encoding="utf-8")
+    if stale:
+        raise SystemExit(f"stale: {', '.join(stale)}; run: make docs")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,12 @@
+"""The command line: one file per verb, no logic; `metastra --help` loads no numpy and no torch."""
+
+from __future__ import annotations
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line; the process exits with the code that the contract names."""
+    from metastra.cli.app import app
+
+    app()

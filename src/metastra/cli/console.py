@@ -1,0 +1,103 @@
+"""Two voices: talk goes to stderr, results go to stdout; with ``--json`` one object and no more."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from metastra.errors import Problem, Severity
+
+__all__ = ["RESEARCH_USE", "print_json", "print_problems", "problem_to_json", "result", "say"]
+
+RESEARCH_USE = "Research use only. Not for diagnosis or treatment."
+
+_MARK = {Severity.REFUSE: "refused", Severity.WARN: "warning", Severity.NOTE: "note"}
+
+
+def say(text: str = "") -> None:
+    """Talk to the person at the terminal.
+
+    Parameters
+    ----------
+    text : str
+        Goes to stderr, so that a pipe sees only results.
+    """
+    print(text, file=sys.stderr)
+
+
+def result(text: str) -> None:
+    """Write a result that a person or a pipe reads.
+
+    Parameters
+    ----------
+    text : str
+        Goes to stdout.
+    """
+    print(text)
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Write the one JSON object of a ``--json`` call.
+
+    Parameters
+    ----------
+    value : mapping
+        Strict JSON: no NaN.
+    """
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def problem_to_json(problem: Problem) -> dict[str, Any]:
+    """Write a problem as plain values.
+
+    Parameters
+    ----------
+    problem : Problem
+        Any.
+
+    Returns
+    -------
+    dict
+        code, severity, cohort, file, rows, column, found, expected, hint, patients (pseudonyms).
+    """
+    return {
+        "code": problem.code,
+        "severity": problem.severity.value,
+        "cohort": problem.where.cohort or None,
+        "file": problem.where.file or None,
+        "rows": list(problem.where.rows),
+        "column": problem.where.column or None,
+        "found": problem.found,
+        "expected": problem.expected or None,
+        "hint": problem.hint or None,
+        "patients": list(problem.patients),
+    }
+
+
+def print_problems(problems: Iterable[Problem], *, notes: bool = True) -> None:
+    """List problems for a person: refusals first.
+
+    Parameters
+    ----------
+    problems : iterable of Problem
+        All of them.
+    notes : bool
+        Whether notes are listed too.
+    """
+    order = [Severity.REFUSE, Severity.WARN, *([Severity.NOTE] if notes else [])]
+    listed = list(problems)
+    for severity in order:
+        for problem in (item for item in listed if item.severity is severity):
+            cohort = f"[{problem.where.cohort}] " if problem.where.cohort else ""
+            result(f"{_MARK[severity]:>8}  {problem.code}  {cohort}{problem.where}")
+            result(f"          {problem.found}")
+            if problem.expected:
+                result(f"          expected {problem.expected}")
+            if problem.patients:
+                shown = ", ".join(problem.patients[:6])
+                more = len(problem.patients) - 6
+                result(f"          patients {shown}{f' and {more} more' if more > 0 else ''}")
+            if problem.hint:
+                result(f"          → {problem.hint}")

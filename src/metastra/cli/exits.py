@@ -1,0 +1,143 @@
+"""Exit codes, and the one place where an error becomes one.
+
+0 ok · 1 internal error · 2 usage or configuration · 3 data refused · 4 finished, some items
+failed · 5 integrity · 6 busy · 7 out of disk or memory · 130 interrupted
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import sys
+from collections.abc import Callable
+from enum import IntEnum
+from typing import ParamSpec, TypeVar
+
+import typer
+
+from metastra.cli.console import print_json, problem_to_json, say
+from metastra.errors import (
+    BusyError,
+    ConfigError,
+    DataError,
+    IntegrityError,
+    MetastraError,
+    MissingExtra,
+    NotEstimable,
+    ResourceError,
+)
+
+__all__ = ["Exit", "exit_of", "verb"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_OUT_OF_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM}
+
+
+class Exit(IntEnum):
+    """What a command's exit code says."""
+
+    OK = 0
+    INTERNAL = 1
+    CONFIG = 2
+    DATA = 3
+    SOME_FAILED = 4
+    INTEGRITY = 5
+    BUSY = 6
+    RESOURCE = 7
+    INTERRUPTED = 130
+
+
+def exit_of(error: BaseException) -> Exit:
+    """Choose the exit code for an error.
+
+    Parameters
+    ----------
+    error : BaseException
+        What ended the command.
+
+    Returns
+    -------
+    Exit
+        Its code; `Exit.INTERNAL` for anything that nobody foresaw.
+    """
+    table: tuple[tuple[type[BaseException], Exit], ...] = (
+        (KeyboardInterrupt, Exit.INTERRUPTED),
+        (ResourceError, Exit.RESOURCE),
+        (MemoryError, Exit.RESOURCE),
+        (IntegrityError, Exit.INTEGRITY),
+        (BusyError, Exit.BUSY),
+        (ConfigError, Exit.CONFIG),
+        (MissingExtra, Exit.CONFIG),
+        (DataError, Exit.DATA),
+        (NotEstimable, Exit.DATA),
+    )
+    for kind, code in table:
+        if isinstance(error, kind):
+            return code
+    if isinstance(error, OSError) and error.errno in _OUT_OF_SPACE:
+        return Exit.RESOURCE
+    if isinstance(error, OSError):
+        return Exit.CONFIG
+    return Exit.INTERNAL
+
+
+def verb(function: Callable[P, R]) -> Callable[P, R]:
+    """Turn the errors of a command into its exit code and one clear message.
+
+    Parameters
+    ----------
+    function : callable
+        The command; if it has a parameter ``as_json``, errors are written as JSON when it is set.
+
+    Returns
+    -------
+    callable
+        With the same signature.
+    """
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except (typer.Exit, typer.Abort):
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            if os.environ.get("METASTRA_DEBUG"):
+                raise
+            code = exit_of(error)
+            _tell(error, code, as_json=bool(kwargs.get("as_json")))
+            raise typer.Exit(int(code)) from None
+
+    return run
+
+
+def _tell(error: BaseException, code: Exit, *, as_json: bool) -> None:
+    message = str(error)
+    match error:
+        case KeyboardInterrupt():
+            message = "interrupted; what was finished is kept, run the same command to go on"
+        case MetastraError():
+            pass
+        case OSError():
+            message = f"{error.strerror or error}" + (
+                f": {error.filename}" if error.filename else ""
+            )
+        case MemoryError():
+            message = "out of memory"
+        case _:
+            message = (
+                f"internal error ({type(error).__name__}: {error}); "
+                "METASTRA_DEBUG=1 shows where; please report it"
+            )
+    if as_json:
+        problems = [problem_to_json(item) for item in getattr(error, "problems", ())]
+        first = message.splitlines()[0] if message else type(error).__name__
+        print_json(
+            {"error": first, "kind": type(error).__name__, "exit": int(code), "problems": problems}
+        )
+    else:
+        say(f"metastra: {message}")
+    sys.stdout.flush()

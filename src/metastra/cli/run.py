@@ -1,0 +1,52 @@
+"""``metastra run``: all stages of a study, stale ones only."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from metastra.cli.console import RESEARCH_USE, print_json, result, say
+from metastra.cli.exits import verb
+from metastra.cli.options import AsJson, KeyFile, StudyFile
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line.
+
+    Parameters
+    ----------
+    app : typer.Typer
+        The command line.
+    """
+
+    @app.command(epilog="Example: metastra run my-study --dry-run")
+    @verb
+    def run(
+        study: StudyFile,
+        only: Annotated[
+            str | None,
+            typer.Option("--only", help="One stage: cohort, splits or report.", show_default=False),
+        ] = None,
+        dry_run: Annotated[
+            bool, typer.Option("--dry-run", help="Say what would run and why; change nothing.")
+        ] = False,
+        redraw: Annotated[
+            bool, typer.Option("--redraw", help="Draw the folds again, which a run never does.")
+        ] = False,
+        key: KeyFile = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Run the stages of a study that are missing or stale, and leave the rest alone."""
+        from metastra.pipeline.opening import open_study
+        from metastra.pipeline.run import run_study
+
+        summary = run_study(open_study(study, key), only=only, dry_run=dry_run, redraw=redraw)
+        if as_json:
+            print_json(summary.to_json())
+            return
+        for line in summary.lines():
+            result(line)
+        say(RESEARCH_USE)

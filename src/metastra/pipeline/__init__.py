@@ -1,0 +1,1 @@
+"""From a study file to its products: stages, what is stale and why, and the whole run."""

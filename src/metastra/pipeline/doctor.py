@@ -1,0 +1,167 @@
+"""What this machine can do, what is missing, and the command that installs it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import tempfile
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
+from pathlib import Path
+
+from metastra.version import VERSION
+
+__all__ = ["Finding", "State", "examine"]
+
+_EXTRAS: dict[str, dict[str, str]] = {
+    "learn": {"torch": "training and foundation-model encoders"},
+    "parquet": {"pyarrow": "tables in Parquet"},
+    "xlsx": {"openpyxl": "tables in XLSX"},
+}
+_IMPORT_NAME = {
+    "openslide-python": "openslide",
+    "openslide-bin": "openslide_bin",
+}
+_LOW_DISK_GB = 5.0
+
+
+class State(StrEnum):
+    """How a finding is judged."""
+
+    OK = "ok"
+    MISSING = "missing"
+    """Optional, and not there."""
+    PROBLEM = "problem"
+    """Has to be mended before metastra can work."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that was looked at.
+
+    Parameters
+    ----------
+    name : str
+        What.
+    state : State
+        How it is.
+    found : str
+        The figure or version.
+    remedy : str
+        The exact command or step; empty when nothing has to be done.
+    """
+
+    name: str
+    state: State
+    found: str
+    remedy: str = ""
+
+
+def examine(folder: Path) -> list[Finding]:
+    """Look at this machine.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the study is or will be.
+
+    Returns
+    -------
+    list of Finding
+        Core first, then extras, then the machine.
+    """
+    return [
+        Finding(name="Python", state=State.OK, found=platform.python_version()),
+        Finding(name="metastra", state=State.OK, found=VERSION),
+        *_core(),
+        *_extras(),
+        *_machine(folder),
+    ]
+
+
+def _core() -> list[Finding]:
+    """Check that what the package requires is installed and can be found."""
+    missing: list[str] = []
+    present: list[str] = []
+    for line in requires("metastra") or []:
+        if "extra ==" in line:
+            continue
+        name = line.split(">")[0].split("=")[0].split("<")[0].split("[")[0].strip()
+        try:
+            version(name)
+        except PackageNotFoundError:
+            missing.append(name)
+            continue
+        spec = find_spec(_IMPORT_NAME.get(name, name).replace("-", "_"))
+        (present if spec is not None else missing).append(name)
+    if missing:
+        return [
+            Finding(
+                name="core packages",
+                state=State.PROBLEM,
+                found="missing: " + ", ".join(missing),
+                remedy="python -m pip install --force-reinstall metastra",
+            )
+        ]
+    return [Finding(name="core packages", state=State.OK, found=f"{len(present)} installed")]
+
+
+def _extras() -> list[Finding]:
+    findings = []
+    for extra, packages in _EXTRAS.items():
+        for package, what_for in packages.items():
+            try:
+                findings.append(
+                    Finding(name=f"{what_for} ({package})", state=State.OK, found=version(package))
+                )
+            except PackageNotFoundError:
+                constraint = " -c constraints-cpu.txt" if extra == "learn" else ""
+                findings.append(
+                    Finding(
+                        name=f"{what_for} ({package})",
+                        state=State.MISSING,
+                        found="not installed",
+                        remedy=f"python -m pip install{constraint} 'metastra[{extra}]'",
+                    )
+                )
+    return findings
+
+
+def _machine(folder: Path) -> list[Finding]:
+    findings = [
+        Finding(name="processors", state=State.OK, found=str(len(os.sched_getaffinity(0)))),
+        Finding(name="memory", state=State.OK, found=f"{_memory_gb():.1f} GB"),
+    ]
+    existing = next((p for p in (folder, *folder.resolve().parents) if p.exists()), Path("/"))
+    free_gb = shutil.disk_usage(existing).free / 1e9
+    findings.append(
+        Finding(
+            name="free disk",
+            state=State.OK if free_gb > _LOW_DISK_GB else State.PROBLEM,
+            found=f"{free_gb:.1f} GB",
+            remedy="" if free_gb > _LOW_DISK_GB else "free some space; a run needs at least 5 GB",
+        )
+    )
+    findings.append(_writable(existing))
+    return findings
+
+
+def _memory_gb() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+
+
+def _writable(folder: Path) -> Finding:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        return Finding(
+            name="study folder",
+            state=State.PROBLEM,
+            found=f"cannot be written: {error.strerror}",
+            remedy="choose a folder you may write, or ask its owner",
+        )
+    return Finding(name="study folder", state=State.OK, found="can be written")

@@ -1,0 +1,226 @@
+"""`run_study`: all stages of a study, stale ones only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from metastra.errors import ConfigError, DataError, IntegrityError
+from metastra.pipeline.opening import OpenedStudy
+from metastra.pipeline.page import page_bytes
+from metastra.pipeline.stages import STAGES, Stage, Workshop
+from metastra.progress import track
+from metastra.storage import (
+    completeness,
+    hold,
+    json_bytes,
+    read_record,
+    sweep_orphans,
+    write_bytes,
+)
+from metastra.version import VERSION
+
+__all__ = ["RunSummary", "StageResult", "run_study"]
+
+_ORPHAN_AGE_S = 3600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageResult:
+    """What became of one stage.
+
+    Parameters
+    ----------
+    stage : str
+        Its name.
+    done : {"made", "up to date", "would run", "left out"}
+        What happened.
+    reasons : tuple of str
+        Why it had to be made.
+    digest : str or None
+        Of the product.
+    """
+
+    stage: str
+    done: str
+    reasons: tuple[str, ...] = ()
+    digest: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSummary:
+    """What a run did.
+
+    Parameters
+    ----------
+    study : str
+        Name of the study.
+    run_dir : Path
+        Where the products are.
+    results : tuple of StageResult
+        In the order of the stages.
+    dry : bool
+        Whether nothing was changed.
+    """
+
+    study: str
+    run_dir: Path
+    results: tuple[StageResult, ...]
+    dry: bool = False
+
+    def lines(self) -> list[str]:
+        """Say what was done, a line for each stage.
+
+        Returns
+        -------
+        list of str
+            For a person.
+        """
+        width = max(len(item.stage) for item in self.results)
+        lines = []
+        for item in self.results:
+            why = f"  ({'; '.join(item.reasons)})" if item.reasons else ""
+            lines.append(f"{item.stage:<{width}}  {item.done}{why}")
+        page = self.run_dir / "report" / "index.html"
+        if not self.dry and page.exists():
+            lines.append(f"report: {page}")
+        return lines
+
+    def to_json(self) -> dict[str, Any]:
+        """Write the summary as plain values.
+
+        Returns
+        -------
+        dict
+            Strict JSON.
+        """
+        return {
+            "study": self.study,
+            "dry_run": self.dry,
+            "stages": [
+                {
+                    "stage": item.stage,
+                    "done": item.done,
+                    "reasons": list(item.reasons),
+                    "digest": item.digest,
+                }
+                for item in self.results
+            ],
+        }
+
+
+def run_study(
+    opened: OpenedStudy, *, only: str | None = None, dry_run: bool = False, redraw: bool = False
+) -> RunSummary:
+    """Run the stages that are missing or stale.
+
+    Parameters
+    ----------
+    opened : OpenedStudy
+        The study.
+    only : str, optional
+        One stage; what it needs must be there.
+    dry_run : bool
+        Only say what would run and why.
+    redraw : bool
+        Draw the folds anew, which nothing else does.
+
+    Returns
+    -------
+    RunSummary
+        One result for each stage.
+
+    Raises
+    ------
+    DataError
+        When the data are refused; the report then shows the problems and nothing else.
+    ConfigError
+        If `only` is no stage.
+    BusyError
+        If another process runs this study.
+    """
+    chosen = _chosen(only)
+    work = Workshop(opened=opened, redraw=redraw)
+    if dry_run:
+        results = _would_run(work, chosen)
+        return RunSummary(
+            study=opened.study.study.name, run_dir=opened.run_dir, results=results, dry=True
+        )
+    with hold(opened.run_dir):
+        sweep_orphans(opened.run_dir, older_than_s=_ORPHAN_AGE_S)
+        try:
+            results = tuple(
+                _run(work, stage, chosen) for stage in track(STAGES, label="run", unit="stage")
+            )
+        except DataError:
+            if work.report.cohort is None:
+                write_bytes(opened.run_dir / "report" / "index.html", page_bytes(work.report))
+            raise
+        summary = RunSummary(study=opened.study.study.name, run_dir=opened.run_dir, results=results)
+        write_bytes(opened.run_dir / "run.json", json_bytes(_decided(work, summary)))
+    return summary
+
+
+def _chosen(only: str | None) -> frozenset[str]:
+    names = [stage.name for stage in STAGES]
+    if only is None:
+        return frozenset(names)
+    if only not in names:
+        raise ConfigError(f"there is no stage {only!r}; the stages are {', '.join(names)}")
+    return frozenset([only])
+
+
+def _run(work: Workshop, stage: Stage, chosen: frozenset[str]) -> StageResult:
+    if stage.name not in chosen:
+        return StageResult(stage=stage.name, done="left out")
+    reasons = _reasons(work, stage)
+    if not reasons:
+        return StageResult(stage=stage.name, done="up to date", digest=_digest(work, stage))
+    manifest = stage.write(work)
+    return StageResult(stage=stage.name, done="made", reasons=reasons, digest=manifest.digest)
+
+
+def _reasons(work: Workshop, stage: Stage) -> tuple[str, ...]:
+    reasons = completeness(work.opened.run_dir, stage.name, stage.recipe(work)).reasons
+    if work.redraw and stage.name == "splits":
+        reasons = (*reasons, "--redraw was given")
+    return reasons
+
+
+def _digest(work: Workshop, stage: Stage) -> str | None:
+    record = read_record(work.opened.run_dir, stage.name)
+    return None if record is None else record.digest
+
+
+def _would_run(work: Workshop, chosen: frozenset[str]) -> tuple[StageResult, ...]:
+    results: list[StageResult] = []
+    stale: set[str] = set()
+    for stage in STAGES:
+        if stage.name not in chosen:
+            results.append(StageResult(stage=stage.name, done="left out"))
+            continue
+        waiting = tuple(f"{name} will be made" for name in stage.needs if name in stale)
+        try:
+            reasons = waiting or _reasons(work, stage)
+        except IntegrityError as error:
+            reasons = (str(error),)
+        if reasons:
+            stale.add(stage.name)
+        done = "would run" if reasons else "up to date"
+        results.append(StageResult(stage=stage.name, done=done, reasons=reasons))
+    return tuple(results)
+
+
+def _decided(work: Workshop, summary: RunSummary) -> dict[str, Any]:
+    """Say what the run decided; without times, so that a repeated run writes the same bytes."""
+    study = work.opened.study
+    return {
+        "metastra": VERSION,
+        "study": study.study.name,
+        "study_digest": study.digest,
+        "seed": study.study.seed,
+        "endpoint": study.endpoint.name,
+        "products": {item.stage: item.digest for item in summary.results},
+        "research_use": "Research use only. Not for diagnosis or treatment.",
+    }
