@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
+import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -178,7 +181,7 @@ def command_line() -> str:
 
 def _member_docs(cls: type) -> dict[str, str]:
     """The strings that stand under attributes, which Python itself does not keep."""
-    tree = ast.parse(inspect.cleandoc(inspect.getsource(cls)))
+    tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
     docs: dict[str, str] = {}
     name = ""
     for node in tree.body[0].body:  # type: ignore[attr-defined]
@@ -196,8 +199,31 @@ def _type_text(model: str, key: str) -> str:
     tree = ast.parse(inspect.getsource(getattr(sections, model)))
     for node in ast.walk(tree):
         if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == key:
-            return "`" + ast.unparse(node.annotation).replace("|", "\\|") + "`"
+            return _plain_type(ast.unparse(node.annotation)).replace("|", "\\|")
     return ""
+
+
+def _plain_type(text: str) -> str:
+    """Say a type in the words of the file, not of Python."""
+    text = re.sub(r" \| None$", "", text)
+    text = re.sub(r"Annotated\[(\w+), [^\]]*\]", r"\1", text)
+    text = re.sub(
+        r"Literal\[([^\]]*)\]", lambda m: m[1].replace("'", '"').replace(", ", " | "), text
+    )
+    text = re.sub(r"tuple\[(.*), \.\.\.\]", r"list of \1", text)
+    text = re.sub(r"dict\[str, (.*)\]", r"table of \1", text)
+    words = {
+        "TimeUnit": '"days" | "months" | "years"',
+        "TableFormatSection": "table format",
+        "Name": "name",
+        "Text": "text",
+        "str": "text",
+        "int": "whole number",
+        "float": "number",
+        "bool": "true | false",
+        "date": "date",
+    }
+    return re.sub(r"\b(" + "|".join(words) + r")\b", lambda m: words[m[1]], text)
 
 
 def _default(field: object) -> str:
@@ -206,7 +232,11 @@ def _default(field: object) -> str:
         value = {}
     if isinstance(value, sections.TableFormatSection):
         return "see below"
-    return "" if value is None else f"`{value!r}`"
+    if value is None:
+        return ""
+    if isinstance(value, tuple):
+        value = list(value)
+    return f"`{json.dumps(value, ensure_ascii=False)}`"
 
 
 PAGES: dict[str, Callable[[], str]] = {

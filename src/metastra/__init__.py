@@ -21,10 +21,11 @@ _HOME = {
     "check_study": "metastra.cohort.check",
     "load_cohort": "metastra.cohort.check",
     "load_study": "metastra.study.load",
+    "split_cohort": "metastra.cohort.check",
 }
 
 if TYPE_CHECKING:
-    from metastra.cohort.check import check_study, load_cohort
+    from metastra.cohort.check import check_study, load_cohort, split_cohort
     from metastra.cohort.cohort import Cohort
     from metastra.study.load import load_study
     from metastra.study.study import Study
@@ -38,6 +39,7 @@ __all__ = [
     "check_study",
     "load_cohort",
     "load_study",
+    "split_cohort",
 ]
 
 

@@ -204,8 +204,11 @@ def test_silence_inside_and_other_threads():
         thread = threading.Thread(target=lambda: list(track([1], label="elsewhere")))
         thread.start()
         thread.join()
-    list(track([1], label="after"))
+    assert display.shown == []
 
+    with use_progress(display):
+        pass
+    list(track([1], label="after"))
     assert display.shown == []
 
 

@@ -125,6 +125,16 @@ def test_a_refused_check_has_its_flow_and_its_problems(report):
     assert html.count("<figure") == 1
 
 
+def test_stored_folds_come_before_those_of_the_check(report, split):
+    """A run shows the split that it keeps."""
+    stored = replace(split, folds=split.folds[:2])
+
+    page = check_page(report, split=stored)
+
+    assert [summary.digest for summary in page.splits] == [stored.digest]
+    assert len(page.splits[0].folds) == 2
+
+
 def test_many_folds_are_listed_without_bars(cohort):
     """Ten repeats of five folds stand in the table."""
     section = cohort.study.validation.model_copy(

@@ -95,6 +95,13 @@ def test_words_that_mean_one_level_are_counted_together(build_cohort):
     assert levels == ["left", "right", "rectum"]
 
 
+def test_whole_years_are_printed_without_decimals(cohort):
+    """Medians have as many decimals as the values of their column."""
+    table = table_one(cohort)
+
+    assert [_row(table, column).decimals for column in ("age", "CEA")] == [0, 1]
+
+
 def test_a_decimal_comma_is_read_as_declared(build_cohort, build_study):
     """A cohort whose table writes 3,5 has a median all the same."""
     sections = build_study().model_dump(mode="json", exclude_defaults=True)["cohort"]

@@ -23,7 +23,7 @@ from metastra.storage import (
 from metastra.testing.faults import CountingOps, KillingOps, kill_at_every_step
 
 NOBODY = 65534
-PRODUCTS = [f"part/p{number}" for number in range(6)]
+PRODUCTS = [f"part/p{number}" for number in range(4)]
 
 
 def content(name: str, version: int) -> dict[str, bytes]:
@@ -32,7 +32,7 @@ def content(name: str, version: int) -> dict[str, bytes]:
     base = f"out/{name}"
     return {
         f"{base}/table.csv": seed * 50,
-        f"{base}/weights.bin": seed * 9000,
+        f"{base}/weights.bin": seed * 5000,
         f"{base}/only-{version}.txt": seed,
     }
 

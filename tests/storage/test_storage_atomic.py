@@ -120,20 +120,24 @@ def test_a_disk_that_changes_a_bit_is_caught_before_the_name_is_given(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-class ShortWrites(FileOps):
-    """A file system that takes a few bytes at a time."""
+class Sip:
+    """A stream that takes three bytes at a time, as a network drive may."""
 
-    def write(self, stream: io.FileIO, data: memoryview) -> None:
-        for start in range(0, len(data), 7):
-            super().write(stream, data[start : start + 7])
+    def __init__(self) -> None:
+        self.taken = b""
+
+    def write(self, data: memoryview) -> int:
+        self.taken += bytes(data[:3])
+        return len(data[:3])
 
 
-def test_short_writes_are_continued(tmp_path):
+def test_short_writes_are_continued():
     """A file system may take fewer bytes than it was given."""
-    with use_file_ops(ShortWrites()):
-        write_atomically(tmp_path / "a.bin", put(bytes(range(256))))
+    stream = Sip()
 
-    assert (tmp_path / "a.bin").read_bytes() == bytes(range(256))
+    FileOps().write(stream, memoryview(bytes(range(256))))
+
+    assert stream.taken == bytes(range(256))
 
 
 def test_the_callers_check_decides_before_the_name_is_given(tmp_path):

@@ -89,7 +89,7 @@ def test_the_run_is_free_after_the_block_also_after_an_error(tmp_path):
 
 
 def test_a_forked_child_that_leaves_the_block_frees_nothing(tmp_path):
-    """Only the process that took the lock gives it back."""
+    """Only the process that took the lock gives it back; no other file of the child is closed."""
     code = (
         "import os, sys\n"
         "from pathlib import Path\n"
@@ -99,11 +99,16 @@ def test_a_forked_child_that_leaves_the_block_frees_nothing(tmp_path):
         "main = os.getpid()\n"
         "with hold(run):\n"
         "    child = os.fork()\n"
-        "    if child:\n"
-        "        os.waitpid(child, 0)\n"
+        "    if not child:\n"
+        "        taken = [open(os.devnull, 'w') for _ in range(20)]\n"
+        "    else:\n"
+        "        _, status = os.waitpid(child, 0)\n"
+        "        assert status == 0, status\n"
         "        try:\n"
         "            with hold(run): pass\n"
         "        except BusyError: print('still held')\n"
+        "if not child:\n"
+        "    for stream in taken: stream.write('x'); stream.close()\n"
     )
     result = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)],

@@ -170,12 +170,14 @@ def test_the_digest_names_content_and_the_key_names_the_making():
     """Other settings with equal bytes change the key only; other bytes change the digest only."""
     other_making = replace(EXAMPLE, recipe=replace(EXAMPLE.recipe, settings={"folds": 6}))
     other_content = replace(EXAMPLE, files={"cohort.csv": StoredFile(sha256="d" * 64, size=12)})
+    other_schema = replace(EXAMPLE, recipe=replace(EXAMPLE.recipe, schema_version=2))
     other_name = replace(EXAMPLE, files={"other.csv": StoredFile(sha256="c" * 64, size=12)})
 
     assert other_making.digest == EXAMPLE.digest
     assert other_making.recipe.key != EXAMPLE.recipe.key
     assert other_content.digest != EXAMPLE.digest
     assert other_name.digest != EXAMPLE.digest
+    assert other_schema.digest != EXAMPLE.digest
     assert other_content.recipe.key == EXAMPLE.recipe.key
 
 

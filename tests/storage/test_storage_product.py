@@ -180,17 +180,17 @@ def test_the_record_of_another_product_does_not_count(tmp_path):
 
 
 @pytest.fixture
-def schema_2():
-    """A kind at version 2 that is known only inside the test."""
+def trial_kind():
+    """A kind at version 1 that is known only inside the test."""
     register_schema("trial kind", version=1)
     yield "trial kind"
     _SCHEMAS.pop("trial kind", None)
 
 
-def test_what_a_newer_metastra_wrote_is_neither_used_nor_replaced(tmp_path, schema_2):
+def test_what_a_newer_metastra_wrote_is_neither_used_nor_replaced(tmp_path, trial_kind):
     """A newer schema is refused with both numbers, in reading, in asking and in writing."""
-    newer = Recipe(kind=schema_2, schema_version=5)
-    write_product(tmp_path, "cohort", Recipe(kind=schema_2), {"cohort.csv": b"a\n"})
+    newer = Recipe(kind=trial_kind, schema_version=5)
+    write_product(tmp_path, "cohort", Recipe(kind=trial_kind), {"cohort.csv": b"a\n"})
     path = record_of(tmp_path, "cohort")
     manifest = read_record(tmp_path, "cohort")
     assert manifest is not None
@@ -198,11 +198,14 @@ def test_what_a_newer_metastra_wrote_is_neither_used_nor_replaced(tmp_path, sche
     path.write_bytes(manifest.to_bytes())
     before = snapshot(tmp_path)
 
+    def never(stream: object) -> None:
+        raise AssertionError("the work is not even begun")
+
     for act in (
         lambda: completeness(tmp_path, "cohort"),
         lambda: read_product_bytes(tmp_path, "cohort"),
         lambda: product_parent(tmp_path, "cohort"),
-        lambda: write_product(tmp_path, "cohort", Recipe(kind=schema_2), {"cohort.csv": b"b\n"}),
+        lambda: write_product(tmp_path, "cohort", Recipe(kind=trial_kind), {"cohort.csv": never}),
     ):
         with pytest.raises(SchemaError, match=r"has schema 5 of kind 'trial kind'.* up to 1"):
             act()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.stats import rankdata
 
 from metastra.errors import ConfigError, NotEstimable
 from metastra.survival.cox import fit_cox
@@ -21,7 +22,7 @@ def draw(seed: int, n: int = 100) -> tuple[Outcome, np.ndarray]:
     return Outcome(time=np.minimum(time, censored), event=time <= censored), x
 
 
-@pytest.mark.parametrize("transform", ["identity", "km", "log"])
+@pytest.mark.parametrize("transform", ["identity", "km", "log", "rank"])
 @pytest.mark.parametrize("ties", ["efron", "breslow"])
 def test_it_is_the_score_test_of_an_interaction_with_time(ties: str, transform: str) -> None:
     """Cut at every event time, add x g(t): the score statistic at gamma = 0 is the same."""
@@ -37,7 +38,17 @@ def test_it_is_the_score_test_of_an_interaction_with_time(ties: str, transform: 
         event += ((y.time[here] == t) & (y.event[here] > 0)).astype(int).tolist()
         rows += here.tolist()
     before_death = kaplan_meier(y).curve().left
-    functions = {"identity": np.array, "km": lambda t: 1 - before_death(t), "log": np.log}
+    order = dict(zip(y.time, rankdata(y.time), strict=True))
+
+    def ranks(times: object) -> np.ndarray:
+        return np.array([order[t] for t in np.asarray(times)])
+
+    functions = {
+        "identity": np.array,
+        "km": lambda t: 1 - before_death(t),
+        "log": np.log,
+        "rank": ranks,
+    }
     g = functions[transform](stop) - functions[transform](y.time[y.event > 0]).mean()
     wide = np.column_stack([x[rows], x[rows] * g[:, None]])
     periods = Outcome(time=stop, event=event, entry=start)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,12 +27,12 @@ from metastra.cohort.metadata_model import MetadataModel, fit_metadata_model, me
 from metastra.cohort.split import Split
 from metastra.cohort.split_draw import draw_split
 from metastra.cohort.telltale import repeats_outcome
-from metastra.errors import DataError, Problem, Severity
-from metastra.pseudonyms import Pseudonyms
+from metastra.errors import ConfigError, DataError, Problem, Severity
+from metastra.pseudonyms import Pseudonyms, load_or_create_key
 from metastra.study.sections import Resolution
 from metastra.study.study import Study
 
-__all__ = ["CheckReport", "check_study", "load_cohort"]
+__all__ = ["CheckReport", "check_study", "load_cohort", "split_cohort", "study_pseudonyms"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,21 +110,28 @@ class CheckReport:
         return "\n".join(lines)
 
 
-def check_study(study: Study, pseudonyms: Pseudonyms) -> CheckReport:
+def check_study(study: Study, pseudonyms: Pseudonyms | None = None) -> CheckReport:
     """Find everything that is wrong with a study's tables.
 
     Parameters
     ----------
     study : Study
         What was promised.
-    pseudonyms : Pseudonyms
-        Under the study's key; no study id enters a problem.
+    pseudonyms : Pseudonyms, optional
+        No study id enters a problem.  By default under the key beside the study file, which is
+        made when it is missing.
 
     Returns
     -------
     CheckReport
         With every problem of every table at once.
+
+    Raises
+    ------
+    ConfigError
+        If no pseudonyms are given and the study was not loaded from a file.
     """
+    pseudonyms = pseudonyms or study_pseudonyms(study)
     parts = [read_part(study, section, pseudonyms) for section in study.cohort]
     problems = [item for part in parts for item in part.problems]
     problems += _leakage(study, parts)
@@ -148,15 +156,41 @@ def check_study(study: Study, pseudonyms: Pseudonyms) -> CheckReport:
     return _with_cohort(report, endings, pseudonyms)
 
 
-def load_cohort(study: Study, pseudonyms: Pseudonyms) -> Cohort:
+def study_pseudonyms(study: Study, key: Path | None = None) -> Pseudonyms:
+    """Open the pseudonyms of a study.
+
+    Parameters
+    ----------
+    study : Study
+        Loaded from a file.
+    key : Path, optional
+        By default the study file's name with ``.key``; made when it is missing.
+
+    Returns
+    -------
+    Pseudonyms
+        Under that key.
+
+    Raises
+    ------
+    ConfigError
+        If there is no study file to lay a key beside, or the key is not private.
+    """
+    if key is None and study.path is None:
+        raise ConfigError("the study was not loaded from a file; give its pseudonyms")
+    place = key if key is not None else Path(str(study.path)).with_suffix(".key")
+    return Pseudonyms(load_or_create_key(place))
+
+
+def load_cohort(study: Study, pseudonyms: Pseudonyms | None = None) -> Cohort:
     """Load the analysed patients of a study.
 
     Parameters
     ----------
     study : Study
         What was promised.
-    pseudonyms : Pseudonyms
-        Under the study's key.
+    pseudonyms : Pseudonyms, optional
+        As in `check_study`.
 
     Returns
     -------
@@ -221,7 +255,7 @@ def _with_cohort(report: CheckReport, endings: Endings, pseudonyms: Pseudonyms) 
         problems.append(found)
     happened = cohort.event if cohort.target is None else np.asarray(cohort.target == 1, np.int64)
     problems += repeats_outcome(cohort.study, cohort.patients, happened)
-    split, found_split = _split(cohort, pseudonyms)
+    split, found_split = _try_split(cohort, pseudonyms)
     problems += found_split
     refused = any(item.severity is Severity.REFUSE for item in problems)
     return replace(
@@ -263,16 +297,40 @@ def _scanner(patient: Patient, study: Study) -> str | None:
     return None if name is None else patient.values.get(name)
 
 
-def _split(cohort: Cohort, pseudonyms: Pseudonyms) -> tuple[Split | None, list[Problem]]:
+def split_cohort(study: Study, cohort: Cohort, pseudonyms: Pseudonyms | None = None) -> Split:
+    """Make the folds of a study.
+
+    Parameters
+    ----------
+    study : Study
+        Whose ``[validation]`` says how; published folds are read as they are.
+    cohort : Cohort
+        The analysed patients.
+    pseudonyms : Pseudonyms, optional
+        For messages; without them patients are counted and not named.
+
+    Returns
+    -------
+    Split
+        Drawn anew; a run stores its folds and never redraws them.
+
+    Raises
+    ------
+    LeakageError, DataError
+        If the folds cannot be used, with every problem.
+    """
+    return draw_split(
+        units_of(cohort),
+        split_settings(study),
+        seed=study.study.seed,
+        pseudonymise=None if pseudonyms is None else pseudonyms.patient,
+    )
+
+
+def _try_split(cohort: Cohort, pseudonyms: Pseudonyms) -> tuple[Split | None, list[Problem]]:
     """Make the folds, to find what is wrong with them before a run."""
-    units = units_of(cohort)
     try:
-        split = draw_split(
-            units,
-            split_settings(cohort.study),
-            seed=cohort.study.study.seed,
-            pseudonymise=pseudonyms.patient,
-        )
+        split = split_cohort(cohort.study, cohort, pseudonyms)
     except DataError as error:
         return None, list(error.problems)
-    return split, split.check(units, pseudonymise=pseudonyms.patient)
+    return split, split.check(units_of(cohort), pseudonymise=pseudonyms.patient)

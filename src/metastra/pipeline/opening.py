@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from metastra.cohort.check import CheckReport, check_study
-from metastra.pseudonyms import Pseudonyms, load_or_create_key
+from metastra.cohort.check import CheckReport, check_study, study_pseudonyms
+from metastra.pseudonyms import Pseudonyms
 from metastra.study.load import load_study
 from metastra.study.study import Study
 
@@ -65,8 +65,4 @@ def open_study(path: Path, key: Path | None = None) -> OpenedStudy:
         If the study file cannot be used or the key is not private.
     """
     study = load_study(path)
-    own = study.path or path
-    return OpenedStudy(
-        study=study,
-        pseudonyms=Pseudonyms(load_or_create_key(key or own.with_suffix(".key"))),
-    )
+    return OpenedStudy(study=study, pseudonyms=study_pseudonyms(study, key))

@@ -38,6 +38,7 @@ _MOST_BARS = 12
 def check_page(
     report: CheckReport,
     *,
+    split: Split | None = None,
     settings: PageSettings | None = None,
     notes: Sequence[str] = (),
     made_at: str = "",
@@ -48,6 +49,8 @@ def check_page(
     ----------
     report : CheckReport
         Of ``check_study``.
+    split : Split, optional
+        The stored folds; by default the ones that the check made.
     settings : PageSettings, optional
         Levels and limits.
     notes : sequence of str
@@ -63,8 +66,9 @@ def check_page(
     chosen = settings or PageSettings()
     cohort = report.cohort
     splits: tuple[SplitSummary, ...] = ()
-    if cohort is not None and report.split is not None:
-        splits = (split_summary(report.split, cohort, hidden_below=chosen.hidden_below),)
+    folds = split or report.split
+    if cohort is not None and folds is not None:
+        splits = (split_summary(folds, cohort, hidden_below=chosen.hidden_below),)
     model = report.metadata_model
     return cohort_page_from(
         cohort,
@@ -95,6 +99,13 @@ def applied_resolution(entry: Resolution, pseudonyms: Sequence[str]) -> AppliedR
     -------
     AppliedResolution
         Without study ids.
+
+    Examples
+    --------
+    >>> from metastra.study.sections import Resolution
+    >>> entry = Resolution(code="EP010", action="accept", reason="known", patients=("id 7",))
+    >>> applied_resolution(entry, ["P-ABC"]).patients
+    ('P-ABC',)
     """
     return AppliedResolution(
         code=entry.code,

@@ -46,6 +46,12 @@ def render_cohort_page(page: CohortPage) -> str:
     -------
     str
         A whole document; equal pages give equal text.
+
+    Examples
+    --------
+    >>> from metastra.report.cohort_page_build import cohort_page_from
+    >>> "Research use only" in render_cohort_page(cohort_page_from(None))
+    True
     """
     loader = _environment().loader
     if loader is None:
@@ -81,6 +87,15 @@ def write_cohort_page(page: CohortPage, target: Path | BinaryIO) -> None:
         If the disk is full.
     ConfigError
         If the place cannot be written to.
+
+    Examples
+    --------
+    >>> import io
+    >>> from metastra.report.cohort_page_build import cohort_page_from
+    >>> stream = io.BytesIO()
+    >>> write_cohort_page(cohort_page_from(None), stream)
+    >>> stream.getvalue()[:15]
+    b'<!doctype html>'
     """
     data = render_cohort_page(page).encode("utf-8")
     if isinstance(target, Path):

@@ -76,6 +76,12 @@ def cohort_page_from(
     -------
     CohortPage
         For `metastra.report.cohort_html.write_cohort_page`.
+
+    Examples
+    --------
+    >>> from metastra.catalogue import problem
+    >>> cohort_page_from(None, problems=[problem("CO002", "clini.csv has no rows")]).refused
+    True
     """
     chosen = settings or PageSettings()
     promised = study or (cohort.study if cohort is not None else None)
@@ -133,6 +139,7 @@ def _study_words(study: Study | None) -> StudyWords:
         horizons=section.horizons,
         primary=primary,
         seed=study.study.seed,
+        uses_slides=any(cohort.slide_table for cohort in study.cohort),
     )
 
 

@@ -32,6 +32,12 @@ class FlowDiagram:
         One for each cohort.
     counts_events : bool
         Whether the endpoint has events; otherwise they are not shown.
+
+    Examples
+    --------
+    >>> flow = CohortFlow(cohort="a", role="development", n_listed=9, steps=(), n_analysed=9)
+    >>> FlowDiagram(flows=(flow,)).frame()["patients"].tolist()
+    [9, 9]
     """
 
     flows: tuple[CohortFlow, ...]

@@ -37,6 +37,8 @@ class StudyWords:
         The horizon that decides.
     seed : int
         Of splits and resampling.
+    uses_slides : bool
+        Whether any cohort has a slide table.
     """
 
     name: str
@@ -46,6 +48,7 @@ class StudyWords:
     horizons: tuple[float, ...] = ()
     primary: float | None = None
     seed: int | None = None
+    uses_slides: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,7 +249,7 @@ class PageSettings:
     most_problems : int
         Problems shown for each code.
     checks_href : str
-        Where the list of checks lies; each code is an anchor in it.
+        Where the list of checks lies; each code, in small letters, is an anchor in it.
     """
 
     level: float = 0.95

@@ -208,6 +208,15 @@ def precision_row(
     -------
     PrecisionRow
         With the reason where the data cannot carry the widths.
+
+    Examples
+    --------
+    >>> y = Outcome(time=[10, 20, 30, 40, 50, 60], event=[1, 0, 1, 2, 0, 1])
+    >>> row = precision_row(
+    ...     y, cohort="south", role="external", horizon=45, horizon_days=45.0, risk=0.4
+    ... )
+    >>> row.events, row.free  # the patient censored at 20 is not known
+    (2, 3)
     """
     by_then = outcome.time <= horizon_days
     events = int(np.count_nonzero(by_then & (outcome.event == 1)))

@@ -88,6 +88,18 @@ def endpoint_words(study: Study) -> EndpointWords:
     -------
     EndpointWords
         With time zero, window, horizons and rules.
+
+    Examples
+    --------
+    >>> study = Study.model_validate(
+    ...     {
+    ...         "study": {"name": "x"},
+    ...         "endpoint": {"name": "overall-survival", "horizons": [730]},
+    ...         "cohort": [{"name": "north", "role": "development", "clini_table": "n.csv"}],
+    ...     }
+    ... )
+    >>> [(fact.label, fact.text) for fact in endpoint_words(study).facts][1]
+    ('Horizons', '730 days')
     """
     section, definition = study.endpoint, study.endpoint_definition
     return EndpointWords(
@@ -145,6 +157,19 @@ def question_of(study: Study) -> str:
     -------
     str
         What is predicted from what, by when, and where it is tested.
+
+    Examples
+    --------
+    >>> study = Study.model_validate(
+    ...     {
+    ...         "study": {"name": "x"},
+    ...         "endpoint": {"name": "overall-survival", "horizons": [730]},
+    ...         "clinical": {"age": {"kind": "continuous"}},
+    ...         "cohort": [{"name": "north", "role": "development", "clini_table": "n.csv"}],
+    ...     }
+    ... )
+    >>> print(question_of(study)[:70])
+    How well does the clinical column age predict the risk of death of any
     """
     section = study.endpoint
     inputs = []

@@ -44,6 +44,12 @@ def inline_svg(svg: str, *, name: str, title: str, description: str) -> str:
     ------
     ValueError
         If `name` is not fit for an id.
+
+    Examples
+    --------
+    >>> svg = '<svg xmlns="http://www.w3.org/2000/svg"><g id="a" style="fill: red"/></svg>'
+    >>> inline_svg(svg, name="f", title="T", description="D")[-38:]
+    '</desc><g id="f-a" fill="red" /></svg>'
     """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", name):
         raise ValueError(f"{name!r} is no name for a figure; use letters, digits and hyphens")

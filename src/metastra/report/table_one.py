@@ -154,7 +154,8 @@ def _outcome_rows(cohort: Cohort, names: Sequence[str]) -> list[TableOneRow]:
     column = cohort.study.endpoint.column or "Target"
     if cohort.study.endpoint.kind == "continuous":
         cells = tuple(_median(cohort.target[mask]) for mask in masks)
-        return [_median_row(column, cells)]
+        whole = bool((cohort.target == np.round(cohort.target)).all())
+        return [_median_row(column, cells, whole=whole)]
     rows = [TableOneRow(column=column, kind=CellKind.HEADING)]
     for code, level in enumerate(cohort.study.endpoint.levels):
         cells = tuple(
@@ -176,10 +177,9 @@ def _median(values: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Cell:
     return Cell(median=median, q1=q1, q3=q3)
 
 
-def _median_row(column: str, cells: tuple[Cell, ...]) -> TableOneRow:
+def _median_row(column: str, cells: tuple[Cell, ...], *, whole: bool) -> TableOneRow:
     """Print as many decimals as the values call for: none for whole years, two below one."""
     shown = [v for cell in cells for v in (cell.median, cell.q1, cell.q3) if v is not None]
-    whole = all(value.is_integer() for value in shown)
     decimals = 0 if whole else 1 if max(map(abs, shown), default=0.0) >= 1.0 else 2
     return TableOneRow(column=column, kind=CellKind.MEDIAN, cells=cells, decimals=decimals)
 
@@ -190,15 +190,16 @@ def _numeric_block(
     decimals: dict[str, str],
     hidden_below: int,
 ) -> list[TableOneRow]:
-    summaries, missing = [], []
+    summaries, missing, whole = [], [], True
     for group in groups:
         values = [_number(p.values.get(column), decimals.get(p.cohort, ".")) for p in group]
         known = np.array([value for value in values if value is not None], dtype=np.float64)
+        whole = whole and bool((known == np.round(known)).all())
         enough = known.size >= max(hidden_below, 1)
         summaries.append(_median(known) if enough else Cell(hidden=bool(known.size)))
         missing.append((len(group) - known.size, len(group)))
     return [
-        _median_row(column, tuple(summaries)),
+        _median_row(column, tuple(summaries), whole=whole),
         TableOneRow(
             column=column,
             missing=True,

@@ -159,6 +159,13 @@ def new_figure(*, width_mm: float = 170.0, height_mm: float = 100.0) -> Figure:
     -------
     matplotlib.figure.Figure
         Without pyplot, so it is freed like any other object.
+
+    Examples
+    --------
+    >>> with theme():
+    ...     figure = new_figure(width_mm=25.4, height_mm=50.8)
+    >>> figure.get_size_inches().round(2).tolist()
+    [1.0, 2.0]
     """
     return Figure(figsize=(width_mm * MM, height_mm * MM))
 
@@ -206,6 +213,11 @@ def to_svg(figure: Figure) -> str:
     -------
     str
         SVG 1.1 with text as outlines, without date and program version.
+
+    Examples
+    --------
+    >>> to_svg(new_figure()) == to_svg(new_figure())
+    True
     """
     buffer = io.BytesIO()
     before = figure.dpi  # the writer sets it to 72
@@ -230,6 +242,11 @@ def to_png(figure: Figure, *, dpi: float = 200.0) -> bytes:
     -------
     bytes
         Of the file, without program version.
+
+    Examples
+    --------
+    >>> to_png(new_figure())[1:4]
+    b'PNG'
     """
     buffer = io.BytesIO()
     before = figure.dpi

@@ -66,8 +66,7 @@ def fill_part(part: Path, path: Path, write: Write) -> str | None:
             raise
     finally:
         failure = raw.failure
-        # Where the writer failed, what is still in the buffer must not fail once more.
-        raw.abandoned = True
+        # Where the writer failed, the rest of the buffer goes the way of the part file.
         with contextlib.suppress(OSError, ValueError):
             stream.close()
         if failure is not None:
@@ -83,7 +82,6 @@ class _Part(io.RawIOBase):
         self._hasher, self._hashed = hashlib.sha256(), 0
         self._in_order = True
         self.failure: Exception | None = None
-        self.abandoned = False
 
     def readable(self) -> bool:
         return True
@@ -109,10 +107,8 @@ class _Part(io.RawIOBase):
         return self._stream.truncate(size)
 
     def write(self, data: ReadableBuffer) -> int:
-        """Write all of it; after a failure nothing is written any more."""
+        """Write all of it."""
         block = memoryview(data).cast("B")
-        if self.abandoned or self.failure is not None:
-            return len(block)
         position = self._stream.tell()
         with self._remembered(needed_bytes=position + len(block)):
             self._ops.write(self._stream, block)

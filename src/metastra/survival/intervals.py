@@ -12,6 +12,9 @@ from metastra.errors import ConfigError
 
 __all__ = ["IntervalScale", "normal_quantile", "probability_interval"]
 
+_FAR = 700.0
+"""Largest exponent that does not overflow; limits there are 0 or 1 anyway."""
+
 IntervalScale = Literal["log", "log-log", "plain", "arcsine"]
 """Scale on which an estimate ± z standard errors is taken."""
 
@@ -108,6 +111,7 @@ _Limits = tuple[NDArray[np.float64], NDArray[np.float64]]
 def _limits_on_log(p: NDArray[np.float64], half: NDArray[np.float64]) -> _Limits:
     inside = p > 0.0
     width = np.divide(half, p, out=np.full_like(p, np.nan), where=inside)
+    width = np.minimum(width, _FAR)
     return p * np.exp(-width), np.minimum(p * np.exp(width), 1.0)
 
 
@@ -115,6 +119,7 @@ def _limits_on_log_log(p: NDArray[np.float64], half: NDArray[np.float64]) -> _Li
     inside = (p > 0.0) & (p < 1.0)
     safe = np.where(inside, p, 0.5)
     width = np.where(inside, half / (safe * np.log(safe)), np.nan)
+    width = np.maximum(width, -_FAR)
     return safe ** np.exp(-width), safe ** np.exp(width)
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from metastra.errors import ConfigError, NotEstimable
 from metastra.survival.cox_model import CoxModel
@@ -156,7 +155,8 @@ def _transformed(outcome: Outcome, transform: TimeTransform) -> _Array:
     if transform == "identity":
         return outcome.time
     if transform == "rank":
-        return np.asarray(rankdata(outcome.time), dtype=np.float64)
+        _, row, count = np.unique(outcome.time, return_inverse=True, return_counts=True)
+        return np.asarray((np.cumsum(count) - 0.5 * (count - 1))[row], dtype=np.float64)
     if transform == "km":
         return 1.0 - kaplan_meier(outcome).curve().left(outcome.time)
     if transform != "log":

@@ -1,0 +1,1 @@
+"""The judge: from risks and outcomes to discrimination, calibration and utility; no torch."""

@@ -1,0 +1,254 @@
+"""One set of bootstrap draws for every measure, so that differences are paired."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from metastra.errors import NotEstimable
+from metastra.evaluation.estimate import LEVEL, Estimate, Limits
+from metastra.evaluation.patients import Patients, Settings
+from metastra.stats.resampling import Bootstrap, bootstrap
+from metastra.survival.horizon import view_at
+from metastra.survival.net_benefit import NetBenefitStatistic
+from metastra.survival.panel import ValidationPanel
+
+__all__ = ["FEW_EVENTS", "Draws", "draw", "reachable", "with_interval"]
+
+FEW_EVENTS = 20
+"""Below this many events intervals come from the influence function, not from the bootstrap."""
+
+_Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Draws:
+    """Replicates of named measures.
+
+    Parameters
+    ----------
+    sample : Bootstrap or None
+        None where no draws were asked for, or none are possible.
+    names : tuple of str
+        Of the measures, in the order of the replicates.
+    reason : str
+        Why there are no draws.
+    """
+
+    sample: Bootstrap | None
+    names: tuple[str, ...] = ()
+    reason: str = ""
+
+    def percentile(self, name: str) -> Limits:
+        """Percentile limits of a measure.
+
+        Parameters
+        ----------
+        name : str
+            For instance ``"model auc@24"``.
+
+        Returns
+        -------
+        lower, upper : float
+            At the evaluation's level.
+
+        Raises
+        ------
+        NotEstimable
+            Without draws, or when too many failed.
+        """
+        if self.sample is None or name not in self.names:
+            raise NotEstimable(self.reason or f"{name} was not drawn")
+        return self.sample.percentile(self.names.index(name), level=LEVEL)
+
+
+def reachable(patients: Patients) -> list[int]:
+    """Find the horizons that follow-up reaches.
+
+    Parameters
+    ----------
+    patients : Patients
+        Whom.
+
+    Returns
+    -------
+    list of int
+        Positions of horizons at which censoring can be weighted away.
+    """
+    found = []
+    for position, horizon in enumerate(patients.horizons):
+        try:
+            view_at(patients.outcome, horizon)
+        except NotEstimable:
+            continue
+        found.append(position)
+    return found
+
+
+def draw(patients: Patients, settings: Settings) -> Draws:
+    """Draw patients with replacement and compute every measure of both models on each draw.
+
+    Parameters
+    ----------
+    patients : Patients
+        Whom.
+    settings : Settings
+        Number of draws and seed.
+
+    Returns
+    -------
+    Draws
+        Of ``model`` and, where there is one, ``baseline`` and ``delta``: ``harrell``, ``uno``,
+        ``auc@T``, ``oe_ratio@T``, ``slope@T``, ``brier@T``, ``ipa@T``, ``expected@T``,
+        ``observed@T``, ``integrated_brier`` and ``net_benefit@T at p``; and ``treat all@T at p``.
+    """
+    if settings.bootstrap == 0:
+        return Draws(sample=None, reason="no bootstrap was asked for")
+    if patients.outcome.entry is not None:
+        return Draws(sample=None, reason="no bootstrap under delayed entry (left truncation)")
+    kept = reachable(patients)
+    if not kept:
+        return Draws(sample=None, reason="follow-up reaches none of the horizons")
+    statistic = _Statistic(patients, settings, kept)
+    try:
+        sample = bootstrap(statistic, patients.n, replicates=settings.bootstrap, seed=settings.seed)
+    except NotEstimable as error:
+        return Draws(sample=None, reason=error.reason)
+    return Draws(sample=sample, names=statistic.names)
+
+
+def with_interval(
+    value: float,
+    analytic: Callable[[], Limits],
+    *,
+    draws: Draws,
+    name: str,
+    estimator: str,
+    analytic_words: str,
+    n: int,
+    events: int,
+    horizon: float | None = None,
+) -> Estimate:
+    """Put an interval beside a number: from the draws, or with few events from its formula.
+
+    Parameters
+    ----------
+    value : float
+        The number.
+    analytic : callable
+        Gives the limits of the formula; may raise `NotEstimable`.
+    draws : Draws
+        The replicates.
+    name : str
+        Of the measure among the draws.
+    estimator, analytic_words : str
+        What the method is called.
+    n, events : int
+        What the number rests on.
+    horizon : float, optional
+        Where it has one.
+
+    Returns
+    -------
+    Estimate
+        Whose method says which interval was taken.
+    """
+    reason = None
+    limits: Limits | None = None
+    method = estimator
+    if events >= FEW_EVENTS and draws.sample is not None:
+        try:
+            limits = draws.percentile(name)
+            method = (
+                f"{estimator}; percentile bootstrap of patients, {draws.sample.n_replicates} draws"
+            )
+        except NotEstimable as error:
+            reason = error.reason
+    if limits is None:
+        try:
+            limits, reason = analytic(), None
+            few = f" (fewer than {FEW_EVENTS} events)" if events < FEW_EVENTS else ""
+            method = f"{estimator}; {analytic_words}{few}"
+        except NotEstimable as error:
+            reason = error.reason
+    lower, upper = limits if limits is not None else (None, None)
+    return Estimate(
+        estimate=value,
+        lower=lower,
+        upper=upper,
+        method=method,
+        n=n,
+        events=events,
+        horizon=horizon,
+        reason=reason,
+    )
+
+
+class _Statistic:
+    """Every measure as one function of case weights."""
+
+    def __init__(self, patients: Patients, settings: Settings, kept: list[int]) -> None:
+        outcome, grid = patients.outcome, [patients.horizons[i] for i in kept]
+        self._grid = grid
+        self._span = np.asarray(grid)
+        self._models: dict[str, tuple[ValidationPanel, _Array | None]] = {}
+        order = patients.order()
+        # where there is only a score, its ranks stand in for risks: the AUC sees their order alone
+        stand_in = rankdata(order, method="dense") / (patients.n + 1.0)
+        risks = patients.risks
+        columns = stand_in[:, None].repeat(len(grid), 1) if risks is None else risks[:, kept]
+        panel = ValidationPanel(outcome, order, columns, grid)
+        self._models["model"] = (panel, None if risks is None else columns)
+        if patients.baseline is not None:
+            base = patients.baseline[:, kept]
+            self._models["baseline"] = (ValidationPanel(outcome, base[:, -1], base, grid), base)
+        given = {
+            "model": None if risks is None else columns,
+            "baseline": None if patients.baseline is None else patients.baseline[:, kept],
+        }
+        self._benefit: list[tuple[float, NetBenefitStatistic]] = []
+        named = {name: part for name, part in given.items() if part is not None}
+        if named:
+            for i, horizon in enumerate(grid):
+                at = {name: part[:, i] for name, part in named.items()}
+                part = NetBenefitStatistic(outcome, at, horizon, settings.thresholds)
+                self._benefit.append((horizon, part))
+        self.names = tuple(self._values(np.ones(patients.n)))
+
+    def __call__(self, weights: _Array) -> _Array:
+        return np.fromiter(self._values(weights).values(), dtype=np.float64)
+
+    def _values(self, weights: _Array) -> dict[str, float]:
+        values: dict[str, float] = {}
+        for name, (panel, risks) in self._models.items():
+            measures = dict(zip(panel.names, panel(weights).tolist(), strict=True))
+            if risks is not None:
+                mean = weights @ risks / weights.sum()
+                for horizon, expected in zip(self._grid, mean.tolist(), strict=True):
+                    measures[f"expected@{horizon:g}"] = expected
+                    measures[f"observed@{horizon:g}"] = measures[f"oe_ratio@{horizon:g}"] * expected
+                if len(self._grid) > 1:
+                    brier = [measures[f"brier@{horizon:g}"] for horizon in self._grid]
+                    area = np.trapezoid(brier, self._span)
+                    measures["integrated_brier"] = float(area / np.ptp(self._span))
+            values |= {f"{name} {measure}": value for measure, value in measures.items()}
+        for horizon, part in self._benefit:
+            for label, value in zip(part.names, part(weights).tolist(), strict=True):
+                who, _, threshold = label.rpartition(" at ")
+                if who == "treat all":
+                    values[f"treat all@{horizon:g} at {threshold}"] = value
+                else:
+                    values[f"{who} net_benefit@{horizon:g} at {threshold}"] = value
+        if "baseline" in self._models:
+            deltas = {
+                "delta" + key.removeprefix("model"): value
+                - values["baseline" + key.removeprefix("model")]
+                for key, value in values.items()
+                if key.startswith("model ") and "baseline" + key.removeprefix("model") in values
+            }
+            values |= deltas
+        return values
