@@ -11,6 +11,7 @@ from metastra.cohort.split import Split
 from metastra.errors import Problem
 from metastra.report.check_page import check_page
 from metastra.report.cohort_html import render_cohort_page
+from metastra.report.page_parts import PageSettings
 from metastra.storage import write_bytes
 
 __all__ = ["page_bytes", "problem_records", "write_page"]
@@ -31,7 +32,8 @@ def page_bytes(report: CheckReport, split: Split | None = None) -> bytes:
     bytes
         One HTML file; equal inputs give equal bytes.
     """
-    return render_cohort_page(check_page(report, split=split)).encode()
+    alone = PageSettings(checks_href="")
+    return render_cohort_page(check_page(report, split=split, settings=alone)).encode()
 
 
 def write_page(report: CheckReport, path: Path) -> None:

@@ -249,7 +249,8 @@ class PageSettings:
     most_problems : int
         Problems shown for each code.
     checks_href : str
-        Where the list of checks lies; each code, in small letters, is an anchor in it.
+        Where the list of checks lies; each code, in small letters, is an anchor in it.  Codes are
+        no links where it is empty, as on a page that travels alone.
     """
 
     level: float = 0.95
