@@ -1,4 +1,4 @@
-"""What all tests share: where the real data are, and nothing else."""
+"""What all tests share: where the real data are, and no deadlines for property tests."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# a shared machine is slow at times; what a property test may not do is time out
+settings.register_profile("metastra", deadline=None)
+settings.load_profile("metastra")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -39,16 +39,29 @@ def canonical_json(value: object) -> str:
     ValueError
         If a number is NaN or infinite, which JSON cannot hold.
     TypeError
-        If something else than the types above is inside.
+        If something else than the types above is inside, or a key is no text.
 
     Examples
     --------
     >>> canonical_json({"b": (1, 2.5), "a": None})
     '{"a":null,"b":[1,2.5]}'
     """
+    _require_text_keys(value)
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
+
+
+def _require_text_keys(value: object) -> None:
+    """Refuse keys that JSON would write as text: 1 and "1" must not be one key."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"a key of canonical JSON is {key!r}; expected text")
+            _require_text_keys(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _require_text_keys(item)
 
 
 def digest_bytes(data: bytes) -> str:

@@ -35,12 +35,12 @@ def write(folder: Path, **files: str) -> Path:
 
 
 def test_train_and_val_are_training_and_test(tmp_path: Path) -> None:
-    """A file with train and val reports on val; the index column and padding blanks do not count,
-    and the order of the file is kept."""
+    """A file with train and val reports on val; the index column, padding blanks, capitals and
+    the kind of separator do not count, and the order of the file is kept."""
     template = write(
         tmp_path,
         splits_0=",train,val\n0,p5,p2\n1,p3,p1\n2,p4,\n3,p6,\n",
-        splits_1="train,val\np1,p6\np2,p5\n , \n,p4\n,p3\n",
+        splits_1=" Train ;VAL\np1;p6\np2;p5\n ; \n;p4\n;p3\n",
     )
     split = published(template)
     assert split.kind == "published"

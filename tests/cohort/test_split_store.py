@@ -60,7 +60,7 @@ def test_corrected_outcomes_move_nobody() -> None:
     assert redrawn_split(first, corrected, BY_SITE, seed=4).folds != first.folds
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     gone=st.sets(st.sampled_from(sorted(SITES)), max_size=8),
     new=st.dictionaries(

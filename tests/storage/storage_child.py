@@ -20,7 +20,7 @@ from metastra.storage import (
     use_file_ops,
     write_product,
 )
-from metastra.testing.faults import CountingOps, KillingOps, kill_at_every_step
+from metastra.testing.faulty_ops import CountingOps, KillingOps
 
 NOBODY = 65534
 PRODUCTS = [f"part/p{number}" for number in range(4)]
@@ -85,6 +85,8 @@ def look(run: Path, names: list[str]) -> dict[str, int]:
 
 def kill_steps(folder: Path, start: int) -> None:
     """Kill before each operation of a write; `start` 0 writes anew, 1 replaces version 1."""
+    # Not above: the process that is started 200 times does without it.
+    from metastra.testing.faults import kill_at_every_step
 
     def prepare(run: Path) -> None:
         if start:

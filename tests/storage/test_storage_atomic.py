@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from metastra.errors import ConfigError, DigestMismatch, ResourceError
-from metastra.storage import FileOps, use_file_ops, write_atomically
+from metastra.storage import FileOps, use_file_ops, write_atomically, write_bytes
 from metastra.testing.faults import FailingOps
 
 
@@ -101,6 +101,32 @@ def test_a_library_that_hides_the_failure_does_not_hide_it_from_us(tmp_path):
         write_atomically(tmp_path / "a.bin", careless)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_bytes_at_hand_need_no_writer(tmp_path):
+    """The short form writes the same file, private and whole."""
+    digest = write_bytes(tmp_path / "deep" / "a.bin", b"abc")
+
+    assert (tmp_path / "deep" / "a.bin").read_bytes() == b"abc"
+    assert digest == hashlib.sha256(b"abc").hexdigest()
+
+
+class NoRename(FileOps):
+    """A disk on which names cannot be given."""
+
+    def replace(self, source: Path, target: Path) -> None:
+        raise OSError(errno.EIO, "no rename today")
+
+
+def test_a_name_that_cannot_be_given_leaves_the_old_file_and_no_part(tmp_path):
+    """When the last step fails, the old file stays and the finished part goes."""
+    write_atomically(tmp_path / "a.bin", put(b"old"))
+
+    with use_file_ops(NoRename()), pytest.raises(ResourceError, match=r"the disk .* failed"):
+        write_atomically(tmp_path / "a.bin", put(b"new"))
+
+    assert (tmp_path / "a.bin").read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.bin"]
 
 
 class BitFlip(FileOps):
