@@ -197,3 +197,14 @@ def test_run_json_says_what_was_decided(folder):
     assert decided["study_digest"] == open_study(folder).study.digest
     assert set(decided["products"]) == {"cohort", "splits", "report"}
     assert "Research use only" in decided["research_use"]
+
+
+def test_damaged_folds_are_not_redrawn_silently(folder):
+    """A changed byte in splits.json stops the run and names the way out."""
+    done(folder)
+    stored = folder / "run" / "splits.json"
+    stored.write_bytes(stored.read_bytes().replace(b'"seed":', b'"sead":', 1))
+
+    with pytest.raises(ValueError, match="--redraw"):
+        done(folder)
+    assert done(folder, redraw=True)["splits"] == "made"

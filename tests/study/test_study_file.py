@@ -113,6 +113,12 @@ def test_all_faults_are_named_at_once():
         ('"0" = "censored"\n"1" = "event"\n"2" = "competing"\n', "", "ST003", "no code map"),
         ("folds = 5", "folds = 5\nleave_one_cohort_out = true", "ST006", "at least two"),
         ("folds = 5", 'folds = 5\ntemporal_column = "y"', "ST006", "go together"),
+        (
+            "folds = 5",
+            'folds = 5\nfold_files = "f"\nleave_one_cohort_out = true',
+            "ST006",
+            "two ways",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(right, wrong, code, fragment):

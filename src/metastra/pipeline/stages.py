@@ -25,6 +25,7 @@ from metastra.storage import (
     json_bytes,
     product_parent,
     read_product_bytes,
+    read_record,
     value_parent,
     write_product,
 )
@@ -70,17 +71,30 @@ class Workshop:
         return self.report.cohort
 
     def stored_split(self) -> Split | None:
-        """Read the split that an earlier run stored, whole or not at all.
+        """Read the split that an earlier run stored.
 
         Returns
         -------
         Split or None
-            None when there is none.
+            None when there is none, or when a damaged one is to be drawn anew.
+
+        Raises
+        ------
+        IntegrityError
+            If the stored split is not what its record says: it is never redrawn by itself.
         """
-        try:
-            return Split.from_json(read_product_bytes(self.opened.run_dir, "splits"))
-        except IntegrityError:
+        run_dir = self.opened.run_dir
+        if not (run_dir / "splits.json").exists() and read_record(run_dir, "splits") is None:
             return None
+        try:
+            return Split.from_json(read_product_bytes(run_dir, "splits"))
+        except IntegrityError as error:
+            if self.redraw:
+                return None
+            raise IntegrityError(
+                f"{error}; the stored folds are not drawn anew by themselves: put splits.json back "
+                "from a copy, or give --redraw"
+            ) from error
 
     @cached_property
     def split(self) -> Split:

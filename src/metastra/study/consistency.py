@@ -66,7 +66,17 @@ def _cohorts(study: Study) -> Iterator[Contradiction]:
             )
     if not any(section.role == "development" for section in study.cohort):
         yield "ST006", "no cohort has the role development", ("cohort", 0, "role"), None
-    if study.validation.leave_one_cohort_out and len(study.cohort) < 2:
+    validation = study.validation
+    kinds = {
+        "fold_files": validation.fold_files is not None,
+        "temporal_column": validation.temporal_column is not None,
+        "leave_one_cohort_out": validation.leave_one_cohort_out,
+    }
+    declared = [name for name, given in kinds.items() if given]
+    if len(declared) > 1:
+        found = f"{' and '.join(declared)} are two ways to make the folds"
+        yield "ST006", found, ("validation", declared[-1]), "keep one of them"
+    if validation.leave_one_cohort_out and len(study.cohort) < 2:
         path = ("validation", "leave_one_cohort_out")
         yield "ST006", "leaving one cohort out needs at least two", path, None
 
