@@ -101,4 +101,17 @@ def test_a_criterion_that_cannot_read_a_cell_says_where():
     )
 
     assert leavings == []
-    assert [(p.code, p.where.rows, p.patients) for p in problems] == [("CO030", (2,), ("P-1",))]
+    found = [(p.code, p.where.rows, p.patients) for p in problems if p.code != "CO045"]
+    assert found == [("CO030", (2,), ("P-1",))]
+
+
+def test_a_criterion_that_excludes_nobody_is_said():
+    """A misspelled value looks the same as a clean cohort."""
+    criterion = Exclusion(reason="M1", column="M", equals=("yess",))
+
+    leavings, problems = apply_exclusions(
+        [patient(1, M="yes")], [criterion], lambda p, c: p.values[c]
+    )
+
+    assert leavings == []
+    assert [p.code for p in problems] == ["CO045"]

@@ -233,7 +233,9 @@ def test_published_folds_are_read_again_and_compared(tmp_path: Path) -> None:
     elsewhere = ValidationSection(
         fold_files=str(tmp_path / "other" / "s_{fold}.csv"), inner_folds=2
     )
-    assert stored_split(later, units_of(SITES).only((*ids, "p03")), elsewhere, seed=4) == later
+    assert stored_split(later, units_of(SITES).only((*ids, "p03")), elsewhere, seed=4) is later
+    renamed = replace(later, source="as the study spells it", settings=declared)
+    assert stored_split(renamed, units_of(SITES).only((*ids, "p03")), elsewhere, seed=4) is renamed
     swapped = "train,val\np02,p00\np04,p06\np01,\np03,\n"
     (tmp_path / "other" / "s_0.csv").write_text(swapped)
     with pytest.raises(

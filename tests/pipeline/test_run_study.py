@@ -124,7 +124,7 @@ def test_refused_data_leave_a_page_with_the_problems(folder):
 
     with pytest.raises(DataError, match="CO011"):
         done(folder)
-    assert "CO011" in (folder / "run" / "report" / "index.html").read_text()
+    assert "CO011" in (folder / "run" / "report" / "refused.html").read_text()
     assert not (folder / "run" / "cohort.csv").exists()
 
 
@@ -208,3 +208,13 @@ def test_damaged_folds_are_not_redrawn_silently(folder):
     with pytest.raises(ValueError, match="--redraw"):
         done(folder)
     assert done(folder, redraw=True)["splits"] == "made"
+
+
+def test_nothing_is_built_on_a_damaged_product(folder):
+    """With one stage asked for, what it needs must be whole."""
+    done(folder)
+    table = folder / "run" / "cohort.csv"
+    table.write_bytes(table.read_bytes() + b"x")
+
+    with pytest.raises(ValueError, match=r"cohort.*not whole"):
+        done(folder, only="report")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from metastra.cli import check, demo, doctor, endpoints, init, run, why
+from metastra.cli import check, demo, design, doctor, endpoints, evaluate, init, run, why
 from metastra.version import VERSION
 
 __all__ = ["app"]
@@ -37,5 +37,5 @@ def _root(
     pass
 
 
-for _module in (init, check, run, why, endpoints, demo, doctor):
+for _module in (init, check, run, why, evaluate, design, endpoints, demo, doctor):
     _module.register(app)

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from metastra.errors import Problem, Severity
 
-__all__ = ["RESEARCH_USE", "print_json", "print_problems", "problem_to_json", "result", "say"]
+__all__ = [
+    "RESEARCH_USE",
+    "close_stdout",
+    "print_json",
+    "print_problems",
+    "problem_to_json",
+    "result",
+    "say",
+]
 
 RESEARCH_USE = "Research use only. Not for diagnosis or treatment."
 
@@ -24,7 +33,8 @@ def say(text: str = "") -> None:
     text : str
         Goes to stderr, so that a pipe sees only results.
     """
-    print(text, file=sys.stderr)
+    encoding = sys.stderr.encoding or "utf-8"
+    print(text.encode(encoding, errors="replace").decode(encoding), file=sys.stderr)
 
 
 def result(text: str) -> None:
@@ -35,7 +45,7 @@ def result(text: str) -> None:
     text : str
         Goes to stdout.
     """
-    print(text)
+    _write(text)
 
 
 def print_json(value: Mapping[str, Any]) -> None:
@@ -46,7 +56,34 @@ def print_json(value: Mapping[str, Any]) -> None:
     value : mapping
         Strict JSON: no NaN.
     """
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        # another code page, or a file name that is not UTF-8: JSON's escapes hold both
+        text = json.dumps(value, indent=2, allow_nan=False)
+    _write(text)
+
+
+def close_stdout() -> None:
+    """Write out what is still held back; a reader who went away (``| head``) is no error."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_stdout()
+
+
+def _write(text: str) -> None:
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        print(text.encode(encoding, errors="replace").decode(encoding))
+    except BrokenPipeError:
+        _forget_stdout()
+
+
+def _forget_stdout() -> None:
+    """Send the rest nowhere, so that the exit code still says how the work went."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def problem_to_json(problem: Problem) -> dict[str, Any]:

@@ -10,9 +10,11 @@ import errno
 import functools
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from enum import IntEnum
-from typing import ParamSpec, TypeVar
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
 
 import typer
 
@@ -28,12 +30,14 @@ from metastra.errors import (
     ResourceError,
 )
 
-__all__ = ["Exit", "exit_of", "verb"]
+__all__ = ["Exit", "exit_of", "run_app", "verb"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_OUT_OF_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM}
+_UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
+"""Typer exports only this heir of its error for wrong usage."""
+_OUT_OF_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EFBIG}
 
 
 class Exit(IntEnum):
@@ -114,6 +118,42 @@ def verb(function: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
+def run_app(app: Callable[..., Any]) -> int:
+    """Run the command line, so that wrong usage too is one JSON object with ``--json``.
+
+    Parameters
+    ----------
+    app : callable
+        The Typer app.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    try:
+        code = app(standalone_mode=False)
+    except _UsageError as error:
+        if "--json" in sys.argv[1:]:
+            _tell(ConfigError(error.format_message()), Exit.CONFIG, as_json=True)
+        else:
+            error.show()
+        return int(Exit.CONFIG)
+    except typer.Abort:
+        return int(Exit.INTERRUPTED)
+    return code if isinstance(code, int) else int(Exit.OK)
+
+
+def _place(error: BaseException) -> str:
+    """Say in which line of metastra an error arose."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "metastra" in Path(frame.filename).parts
+    ]
+    return f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+
+
 def _tell(error: BaseException, code: Exit, *, as_json: bool) -> None:
     message = str(error)
     match error:
@@ -128,9 +168,10 @@ def _tell(error: BaseException, code: Exit, *, as_json: bool) -> None:
         case MemoryError():
             message = "out of memory"
         case _:
+            # its own words may name a patient, so they are shown only on request
             message = (
-                f"internal error ({type(error).__name__}: {error}); "
-                "METASTRA_DEBUG=1 shows where; please report it"
+                f"internal error ({type(error).__name__}{_place(error)}); "
+                "METASTRA_DEBUG=1 shows all of it; please report it"
             )
     if as_json:
         problems = [problem_to_json(item) for item in getattr(error, "problems", ())]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,8 @@ from metastra.cli.options import AsJson
 from metastra.errors import ConfigError
 
 __all__ = ["register"]
+
+_SHOWN = 20
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +39,7 @@ def register(app: typer.Typer) -> None:
         from metastra.storage import write_bytes
 
         target = folder / "study.toml"
-        if target.exists() and not force:
+        if os.path.lexists(target) and not force:
             raise ConfigError(f"{target} is there already; --force replaces it")
         draft = draft_study(folder)
         write_bytes(target, draft.text.encode())
@@ -48,11 +51,15 @@ def register(app: typer.Typer) -> None:
                     "left_out": list(draft.left_out),
                     "slides": draft.n_slides,
                     "guesses": draft.guesses,
+                    "endpoint": draft.endpoint or None,
                 }
             )
             return
         result(str(target))
         say(f"{len(draft.tables)} tables, {draft.n_slides} slides, {draft.guesses} guesses marked")
-        for name in draft.left_out:
+        say(f"endpoint guessed: {draft.endpoint or 'none was recognised; declare one'}")
+        for name in draft.left_out[:_SHOWN]:
             say(f"not used: {name}")
+        if len(draft.left_out) > _SHOWN:
+            say(f"not used: {len(draft.left_out) - _SHOWN} more files")
         say(f"look at the guesses, then: metastra check {target}")

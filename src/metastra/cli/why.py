@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from metastra.cli.console import print_json, result
-from metastra.cli.exits import verb
+from metastra.cli.exits import Exit, verb
 from metastra.cli.options import AsJson
 
 __all__ = ["register"]
@@ -37,3 +37,5 @@ def register(app: typer.Typer) -> None:
             print_json(explained.to_json())
         else:
             result(explained.text())
+        if explained.explanation.damage:
+            raise typer.Exit(int(Exit.INTEGRITY))

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 
+from metastra.catalogue import problem
 from metastra.cohort.coding import Coding, CodingKind, encode
 from metastra.cohort.dates import dates
 from metastra.cohort.declared_columns import clinical_columns, column_namer
-from metastra.cohort.hierarchy import Course, Patient, Slide, Specimen
+from metastra.cohort.hierarchy import Course, Patient, Role, Slide, Specimen
 from metastra.cohort.identifiers import normalise_id
 from metastra.cohort.measured import measured_late
 from metastra.cohort.reading import CohortTables, read_cohort_tables
-from metastra.cohort.recorded import read_courses
+from metastra.cohort.recorded import read_cohort_clock, read_courses
 from metastra.cohort.staging import StagingColumns, StagingValues, read_staging
 from metastra.cohort.tables import Table
 from metastra.cohort.tissue_tables import (
     TissueReading,
     read_slides,
     read_specimens,
+    rule_problems,
     select_slides,
 )
 from metastra.errors import Problem
@@ -112,7 +115,9 @@ def read_part(study: Study, section: CohortSection, pseudonyms: Pseudonyms) -> C
         actual=actual,
         pseudonymise=pseudonymise,
     )
-    specimens, slides, n_listed, found = _tissue(study, tables, origins, pseudonymise)
+    specimens, slides, n_listed, found = _tissue(study, tables, pseudonymise)
+    problems += found
+    temporal, found = _temporal(study, clini, actual)
     problems += found
     names = clinical_columns(study, section.name)
     columns = {name: clini.column(actual(name)) for name in names if clini.has(actual(name))}
@@ -129,11 +134,13 @@ def read_part(study: Study, section: CohortSection, pseudonyms: Pseudonyms) -> C
                 row=int(clini.rows[index]),
                 values={name: cells[index] for name, cells in columns.items()}
                 | _facts(derived, index, mine),
+                temporal=temporal[index],
                 course=_with_procedure(courses.get(patient, Course()), mine, chosen),
                 specimens=mine,
                 slides=chosen,
             )
         )
+    problems += _without_slides(tables, patients, slides)
     return CohortPart(
         tables=tables,
         patients=tuple(patients),
@@ -141,6 +148,33 @@ def read_part(study: Study, section: CohortSection, pseudonyms: Pseudonyms) -> C
         n_slides_listed=n_listed,
         pseudonymise=pseudonymise,
     )
+
+
+def _without_slides(
+    tables: CohortTables, patients: Sequence[Patient], slides: dict[str, list[Slide]]
+) -> list[Problem]:
+    """Count the patients whom a slide table leaves without a slide, and say why."""
+    if tables.slide is None or tables.clini is None:
+        return []
+    problems = []
+    reasons = {
+        "without a row in the slide table": [p for p in patients if not slides.get(p.id)],
+        "whose slides the study's rule removes": [
+            p for p in patients if slides.get(p.id) and not p.slides
+        ],
+    }
+    for words, those in reasons.items():
+        if those:
+            rows = [tables.clini.rows.tolist().index(p.row) for p in those]
+            problems.append(
+                problem(
+                    "CO046",
+                    f"{len(those)} patient{'s' if len(those) > 1 else ''} {words}",
+                    where=tables.clini.where(rows=rows),
+                    patients=tuple(p.pseudonym for p in those),
+                )
+            )
+    return problems
 
 
 def _key(study: Study, section: CohortSection, patient: str) -> str:
@@ -193,8 +227,8 @@ def _facts(
     staging: StagingValues | None, index: int, specimens: Sequence[Specimen]
 ) -> dict[str, str | None]:
     """Give the derived columns ``@M``, ``@stage`` and ``@neoadjuvant`` of one patient."""
-    treated = any(item.neoadjuvant for item in specimens)
-    facts: dict[str, str | None] = {"@neoadjuvant": "1" if treated else "0"}
+    said = [item.neoadjuvant for item in specimens if item.neoadjuvant is not None]
+    facts: dict[str, str | None] = {"@neoadjuvant": _flag(any(said)) if said else None}
     if staging is not None:
         spread = staging.metastasis[index]
         stage = staging.stage[index]
@@ -202,11 +236,28 @@ def _facts(
         facts["@stage"] = None if stage is None else str(stage.group())
         if staging.neoadjuvant[index]:
             facts["@neoadjuvant"] = "1"
+        elif staging.tnm[index] is not None and not said:
+            facts["@neoadjuvant"] = "0"  # a TNM string that was read has no descriptor y
     return facts
+
+
+def _flag(value: bool) -> str:  # noqa: FBT001 – a value, not a switch
+    return "1" if value else "0"
 
 
 def _named(actual: Callable[[str], str], name: str | None) -> str | None:
     return None if name is None else actual(name)
+
+
+def _temporal(
+    study: Study, clini: Table, actual: Callable[[str], str]
+) -> tuple[list[date | None], list[Problem]]:
+    """Days that a temporal split goes by."""
+    name = study.validation.temporal_column
+    if name is None or not clini.has(actual(name)):
+        return [None] * len(clini), []
+    days, problems = dates(clini, actual(name), data_cut=None)
+    return [None if np.isnat(day) else day.item() for day in days], problems
 
 
 def _origins(
@@ -222,7 +273,6 @@ def _origins(
 def _tissue(
     study: Study,
     tables: CohortTables,
-    origins: dict[str, np.datetime64],
     pseudonymise: Callable[[str], str],
 ) -> tuple[dict[str, list[Specimen]], dict[str, list[Slide]], int, list[Problem]]:
     section = tables.section
@@ -231,10 +281,13 @@ def _tissue(
     slides: dict[str, list[Slide]] = {}
     problems: list[Problem] = []
     if tables.specimen is not None:
-        days = _days_of(tables.specimen, actual("DATE"), origins, section)
-        problems += days.problems
+        days, found = _specimen_days(study, tables, actual, pseudonymise)
+        problems += found
         reading = TissueReading(
-            table=tables.specimen, actual=actual, days=days.of, pseudonymise=pseudonymise
+            table=tables.specimen,
+            actual=actual,
+            days=lambda _patient, index: None if np.isnan(days[index]) else float(days[index]),
+            pseudonymise=pseudonymise,
         )
         specimens, found = read_specimens(reading)
         problems += found
@@ -252,42 +305,49 @@ def _tissue(
             folder=resolve_path(study, home) if home else None,
             specimens=specimens,
             require_files=section.require_slides,
+            scanner=study.metadata.scanner or "SCANNER",
+            scan_date=study.metadata.scan_date or "SCAN_DATE",
         )
         problems += found
+        problems += rule_problems(tables.slide, actual, study.slides)
         known = set(tables.ids)
         n_listed = sum(len(mine) for patient, mine in slides.items() if patient in known)
     return specimens, slides, n_listed, problems
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Days:
-    """Days since the time origin of the records of a table."""
-
-    days: NDArray[np.datetime64] | None
-    origins: dict[str, np.datetime64]
-    problems: tuple[Problem, ...] = ()
-
-    def of(self, patient: str, index: int) -> float | None:
-        if self.days is None or patient not in self.origins or np.isnat(self.days[index]):
-            return None
-        return float((self.days[index] - self.origins[patient]) / np.timedelta64(1, "D"))
-
-
-def _days_of(
-    table: Table, column: str, origins: dict[str, np.datetime64], section: CohortSection
-) -> _Days:
-    if not table.has(column):
-        return _Days(days=None, origins=origins)
-    values, problems = dates(table, column, data_cut=section.data_cut)
-    return _Days(days=values, origins=origins, problems=tuple(problems))
+def _specimen_days(
+    study: Study,
+    tables: CohortTables,
+    actual: Callable[[str], str],
+    pseudonymise: Callable[[str], str],
+) -> tuple[NDArray[np.float64], list[Problem]]:
+    """Days of the specimens since the time origin, from dates or durations."""
+    table, clini = tables.specimen, tables.clini
+    if table is None or clini is None or not table.has(actual("DATE")):
+        return np.full(0 if table is None else len(table), np.nan), []
+    names = [pseudonymise(name) for name in tables.ids]
+    clock, _ = read_cohort_clock(study, tables.section, clini, names=names)
+    position = {name: index for index, name in enumerate(tables.ids)}
+    cells = table.column(actual("PATIENT"))
+    patients = np.array(
+        [-1 if cell is None else position.get(normalise_id(cell), -1) for cell in cells],
+        dtype=np.int64,
+    )
+    return clock.days(table, actual("DATE"), patients)
 
 
 def _with_procedure(
     course: Course, specimens: Sequence[Specimen], slides: Sequence[Slide]
 ) -> Course:
-    """Let the specimen whose slide is used say when the procedure was, if it has a date."""
+    """Let the metastasis whose slide is used say when the procedure was, if it has a date."""
     used = {slide.specimen for slide in slides if slide.specimen}
-    days = [item.days for item in specimens if item.specimen in used and item.days is not None]
+    days = [
+        item.days
+        for item in specimens
+        if item.role is Role.METASTASIS
+        and item.days is not None
+        and (item.specimen in used or not used)
+    ]
     if days:
         return replace(course, procedure_days=min(days))
     return course

@@ -23,6 +23,7 @@ from metastra.cohort.leakage import (
     shared_slides,
     twins,
 )
+from metastra.cohort.masking import mask_ids
 from metastra.cohort.metadata_model import MetadataModel, fit_metadata_model, metadata_problem
 from metastra.cohort.split import Split
 from metastra.cohort.split_draw import draw_split
@@ -142,11 +143,12 @@ def check_study(study: Study, pseudonyms: Pseudonyms | None = None) -> CheckRepo
         for part in parts
         for kind, digest in part.tables.digests.items()
     }
+    names = {p.id: p.pseudonym for part in parts for p in part.patients}
     report = CheckReport(
         study=study,
         cohort=None,
         flows=endings.flows,
-        problems=tuple(problems),
+        problems=mask_ids(problems, names),
         resolutions=endings.applied,
         ids={(p.cohort, p.pseudonym): p.id for part in parts for p in part.patients},
         table_digests=digests,
@@ -284,9 +286,9 @@ def _metadata(cohort: Cohort) -> MetadataModel | None:
     }
     if study.metadata.site is not None:
         columns["site"] = [p.values.get(study.metadata.site) for p in chosen]
-    if study.metadata.scan_date is not None:
-        cells = [p.values.get(study.metadata.scan_date) for p in chosen]
-        columns["scan year"] = [None if cell is None else cell[:4] for cell in cells]
+    years = [p.slides[0].scan_year if p.slides else None for p in chosen]
+    if any(year is not None for year in years):
+        columns["scan year"] = [None if year is None else float(year) for year in years]
     return fit_metadata_model(cohort.outcome().take(keep), columns, seed=study.study.seed)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 
 from metastra.cohort.flow import CohortFlow
 from metastra.cohort.hierarchy import Patient
+from metastra.cohort.horizon_label import horizon_label
 from metastra.digest import digest_value
-from metastra.errors import Problem
+from metastra.errors import NotEstimable, Problem
 from metastra.study.study import Study
 from metastra.survival.outcome import Outcome
 
@@ -104,7 +106,11 @@ class Cohort:
         -------
         DataFrame
             One row per patient: PATIENT, pseudonym, cohort, time_days, event, entry_days, target,
-            n_slides, and the declared clinical and metadata columns as the tables have them.
+            n_slides, the declared clinical and metadata columns as the tables have them, and for
+            survival endpoints ``label_T`` and ``ipcw_T`` for each horizon T (in the study's time
+            unit): whether the event came by T, and the weight that makes up for those censored
+            before.  Short follow-up drops nobody: the label is empty and the weight 0.  Weights
+            are estimated in each cohort by itself; both are empty past a cohort's follow-up.
         """
         import pandas as pd
 
@@ -124,4 +130,21 @@ class Cohort:
         declared = [*self.study.clinical, *filter(None, (meta.site, meta.scanner, meta.scan_date))]
         for name in dict.fromkeys(declared):
             columns[name] = [p.values.get(name) for p in self.patients]
-        return pd.DataFrame(columns)
+        return pd.DataFrame(columns | self._horizon_labels())
+
+    def _horizon_labels(self) -> dict[str, NDArray[np.float64]]:
+        """Yes/no labels at the horizons with their weights, cohort by cohort."""
+        columns: dict[str, NDArray[np.float64]] = {}
+        if self.target is not None:
+            return columns
+        horizons = zip(self.study.endpoint.horizons, self.study.horizons_days, strict=True)
+        for shown, horizon_days in horizons:
+            label, weight = np.full(len(self), np.nan), np.full(len(self), np.nan)
+            for name in np.unique(self.cohort_names):
+                mine = self.cohort_names == name
+                with contextlib.suppress(NotEstimable):
+                    made = horizon_label(self.outcome(str(name)), horizon_days)
+                    label[mine] = np.where(made.label < 0, np.nan, made.label)
+                    weight[mine] = made.weight
+            columns[f"label_{shown:g}"], columns[f"ipcw_{shown:g}"] = label, weight
+        return columns

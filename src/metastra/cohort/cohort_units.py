@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from metastra.cohort.cohort import Cohort
+from metastra.cohort.hierarchy import Patient
 from metastra.cohort.split_units import Units
 from metastra.study.paths import resolve_path
 from metastra.study.sections import ValidationSection
@@ -29,21 +30,22 @@ def units_of(cohort: Cohort) -> Units:
     """
     study = cohort.study
     meta = study.metadata
-    column_of = {"site": meta.site, "scanner": meta.scanner, "scan_date": meta.scan_date}
+    column_of = {"site": meta.site, "scanner": meta.scanner}
     groups = {
         name: np.array(
-            [patient.values.get(column_of.get(name) or name) for patient in cohort.patients],
+            [_group(patient, name, column_of.get(name) or name) for patient in cohort.patients],
             dtype=object,
         )
         for name in study.validation.group
         if name != "PATIENT"
     }
     roles = {section.name: section.role for section in study.cohort}
-    temporal = study.validation.temporal_column
     days = None
-    if temporal is not None:
-        cells = [patient.values.get(temporal) for patient in cohort.patients]
-        days = np.array([cell or "NaT" for cell in cells], dtype="datetime64[D]")
+    if study.validation.temporal_column is not None:
+        days = np.array(
+            [patient.temporal or np.datetime64("NaT") for patient in cohort.patients],
+            dtype="datetime64[D]",
+        )
     event = cohort.event
     if cohort.target is not None:
         binary = study.endpoint.kind == "binary"
@@ -56,6 +58,15 @@ def units_of(cohort: Cohort) -> Units:
         role=[roles[patient.cohort] for patient in cohort.patients],
         date=days,
     )
+
+
+def _group(patient: Patient, name: str, column: str) -> str | None:
+    """Value of a grouping; the scanners of the slides where the slide table names them."""
+    if name == "scanner":
+        scanners = sorted({slide.scanner for slide in patient.slides if slide.scanner})
+        if scanners:
+            return "+".join(scanners)
+    return patient.values.get(column)
 
 
 def split_settings(study: Study) -> ValidationSection:

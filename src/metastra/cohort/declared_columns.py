@@ -78,8 +78,13 @@ def clinical_columns(study: Study, cohort: str) -> list[str]:
     names.append(meta.site)
     if study.cohort_named(cohort).slide_table is None:
         names += [meta.scanner, meta.scan_date]
-    known = {"site": meta.site, "scanner": meta.scanner, "scan_date": meta.scan_date}
-    names += [known.get(name) or name for name in study.validation.group if name != "PATIENT"]
+    known = {"site": meta.site, "scanner": meta.scanner}
+    on_slides = {"scanner"} if study.cohort_named(cohort).slide_table else set()
+    names += [
+        known.get(name) or name
+        for name in study.validation.group
+        if name != "PATIENT" and name not in on_slides
+    ]
     return [name for name in dict.fromkeys(names) if name and not name.startswith("@")]
 
 

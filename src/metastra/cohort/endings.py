@@ -14,6 +14,7 @@ from metastra.cohort.endpoint_enough import enough_problems
 from metastra.cohort.exclusions import apply_exclusions
 from metastra.cohort.flow import CohortFlow, Leaving, flow_of
 from metastra.cohort.hierarchy import Patient
+from metastra.cohort.identifiers import normalise_id
 from metastra.cohort.leakage import patients_elsewhere
 from metastra.cohort.part_endpoint import Ending, ending_of
 from metastra.cohort.resolution import Resolved, resolve
@@ -97,7 +98,10 @@ def endings_of(study: Study, parts: Sequence[CohortPart], problems: Sequence[Pro
     elsewhere = patients_elsewhere(study, [part.patients for part in parts])
     for part in parts:
         leavings, more = apply_exclusions(
-            part.patients, study.exclude, lambda patient, name: patient.values.get(name)
+            part.patients,
+            study.exclude,
+            lambda patient, name: patient.values.get(name),
+            file=part.section.clini_table,
         )
         found += more
         mine = {item.pseudonym: item for item in leavings}
@@ -152,12 +156,14 @@ def _resolve(study: Study, parts: Sequence[CohortPart], found: Sequence[Problem]
         tuple(name for part in parts for name in _at(part.tables.set_patients, index))
         for index in range(len(study.resolve))
     ]
-    names = {patient.id: patient.pseudonym for part in parts for patient in part.patients}
+    names: dict[str, set[str]] = {}
+    for part in parts:
+        for patient in part.patients:
+            names.setdefault(patient.id, set()).add(patient.pseudonym)
     return resolve(
         found,
         study.resolve,
-        # an id that no table has stays a word that no problem names
-        pseudonymise=lambda name: names.get(name.strip(), name),
+        pseudonyms=lambda name: frozenset(names.get(normalise_id(name), ())),
         already_set=already,
     )
 

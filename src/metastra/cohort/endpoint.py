@@ -102,6 +102,7 @@ def build_endpoint(
         followed.append(one)
     findings += _site_findings(courses, names, unknown_site, place.file, unknown_site_as)
     findings += _cause_findings(courses, names, followed, place.file, settings)
+    findings += _before_origin(definition, courses, names, followed, place.file)
     entry = np.array([one.entry_days for one in followed], dtype=np.float64)
     built = BuiltEndpoint(
         name=definition.name,
@@ -137,6 +138,31 @@ def _finding(fault: Fault, course: Course, name: str, file: str) -> Finding:
         file=source,
         detail=fault.detail,
     )
+
+
+def _before_origin(
+    definition: Endpoint,
+    courses: Sequence[Course],
+    names: Sequence[str],
+    followed: Sequence[Followed],
+    file: str,
+) -> Iterator[Finding]:
+    """Name relapses before surgery that the endpoint would have counted after it."""
+    if definition.origin != "surgery":
+        return
+    kinds = {kind for rule in definition.event for kind in rule.types}
+    for course, name, one in zip(courses, names, followed, strict=True):
+        early = [o for o in course.occurrences if o.type in kinds and o.days < 0]
+        if early and one.not_included is None:
+            first = min(early, key=lambda item: item.days)
+            yield Finding(
+                code="EP021",
+                headline="an event lies before time zero and is not counted",
+                name=name,
+                row=first.row or course.row,
+                file=first.source or file,
+                detail=f"{first.type.value} on day {first.days:.0f}",
+            )
 
 
 def _site_matters(definition: Endpoint, course: Course, settings: EndpointSection) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from metastra.catalogue import problem
 from metastra.cohort.flow import Leaving
 from metastra.cohort.hierarchy import Patient
+from metastra.cohort.values import word_key
 from metastra.errors import Problem, Where
 from metastra.study.sections import Exclusion
 
@@ -17,7 +18,7 @@ Value = Callable[[Patient, str], str | None]
 
 
 def apply_exclusions(
-    patients: Sequence[Patient], criteria: Sequence[Exclusion], value: Value
+    patients: Sequence[Patient], criteria: Sequence[Exclusion], value: Value, *, file: str = ""
 ) -> tuple[list[Leaving], list[Problem]]:
     """Apply the criteria in their order.
 
@@ -29,13 +30,16 @@ def apply_exclusions(
         As the study file has them; a patient leaves by the first that applies.
     value : callable
         Patient and column → cell, or None when it is missing.
+    file : str
+        The clinical table, for messages.
 
     Returns
     -------
     leavings : list of Leaving
         At most one for each patient.
     problems : list of Problem
-        Cells that a numeric criterion cannot read (CO030).
+        Cells that a numeric criterion cannot read (CO030), and criteria that exclude nobody of
+        the cohort (a note, CO045): a word that never occurs looks the same as a clean cohort.
     """
     leavings: list[Leaving] = []
     gone: set[tuple[str, str]] = set()
@@ -63,10 +67,21 @@ def apply_exclusions(
         problem(
             "CO030",
             "a criterion compares numbers, and these cells are text",
-            where=Where(column=column, cohort=cohort, rows=tuple(p.row for p in bad)),
+            where=Where(file=file, column=column, cohort=cohort, rows=tuple(p.row for p in bad)),
             patients=tuple(p.pseudonym for p in bad),
         )
         for (cohort, column), bad in unreadable.items()
+    ]
+    cohort = patients[0].cohort if patients else ""
+    used = {item.order for item in leavings}
+    problems += [
+        problem(
+            "CO045",
+            f"the criterion {criterion.reason!r} excludes nobody",
+            where=Where(file=file, cohort=cohort, column=criterion.column),
+        )
+        for order, criterion in enumerate(criteria)
+        if order not in used and (not criterion.cohorts or cohort in criterion.cohorts)
     ]
     return leavings, problems
 
@@ -75,12 +90,15 @@ def _applies(criterion: Exclusion, cell: str | None) -> bool | None:
     """Say whether a criterion excludes a cell; None when the cell cannot be compared."""
     if cell is None:
         return criterion.missing
-    if cell in criterion.equals or (criterion.not_equals and cell not in criterion.not_equals):
+    word = word_key(cell)
+    if word in map(word_key, criterion.equals):
+        return True
+    if criterion.not_equals and word not in map(word_key, criterion.not_equals):
         return True
     if criterion.minimum is None and criterion.maximum is None:
         return False
     try:
-        number = float(cell)
+        number = float(cell.replace(",", "."))
     except ValueError:
         return None
     below = criterion.minimum is not None and number < criterion.minimum

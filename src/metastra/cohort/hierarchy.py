@@ -131,8 +131,8 @@ class Slide:
         Where the table gives it.
     scanner : str
         As the table has it.
-    days : float or None
-        Day of the scan since the time origin, where dates are given.
+    scan_year : int or None
+        Year of the scan, where the table gives its date.
     row : int
         In the slide table.
     """
@@ -147,7 +147,7 @@ class Slide:
     index_block: bool = False
     tumour_area_mm2: float | None = None
     scanner: str = ""
-    days: float | None = None
+    scan_year: int | None = None
     row: int = 0
 
 
@@ -170,10 +170,10 @@ class Patient:
         First row in the clinical table.
     values : mapping of str to (str or None)
         Cells of the clinical table by column, after declared resolutions.
-    origin : date or None
-        Calendar date of the time origin, where the tables have dates.
     course : Course
         What is recorded after it.
+    temporal : date or None
+        Day that a temporal split goes by, where the study declares one.
     specimens : tuple of Specimen
         In table order.
     slides : tuple of Slide
@@ -186,7 +186,7 @@ class Patient:
     key: str
     row: int
     values: Mapping[str, str | None]
-    origin: date | None = None
+    temporal: date | None = None
     course: Course = field(default_factory=Course)
     specimens: tuple[Specimen, ...] = ()
     slides: tuple[Slide, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -109,11 +110,15 @@ def fit_metadata_model(
         return _without(empty, f"{events} events; at least {_MIN_EVENTS} are needed")
     single = outcome.only(1)
     folds = _folds(single.event, seed)
+    lower: float | None = None
+    upper: float | None = None
     try:
         whole = _out_of_fold(single, np.hstack(list(blocks.values())), folds, std_error=True)
-        lower, upper = whole.interval(0.95)
     except NotEstimable as error:
         return _without(empty, error.reason)
+    # a perfect order has no interval on the logit scale; the permutation test does not need one
+    with contextlib.suppress(NotEstimable):
+        lower, upper = whole.interval(0.95)
     alone: dict[str, float | None] = {}
     for name, block in blocks.items():
         try:
@@ -147,13 +152,14 @@ def metadata_problem(model: MetadataModel) -> Problem | None:
     """
     if model.concordance is None or model.p is None or model.p > _ALPHA:
         return None
+    known = model.lower is not None and model.upper is not None
+    interval = f"{model.lower:.3f}–{model.upper:.3f}; " if known else ""
     named = sorted(model.alone.items(), key=lambda item: -(item[1] or 0.0))
     listed = ", ".join(f"{name} {value:.2f}" for name, value in named if value is not None)
     return problem(
         "LK006",
         f"metadata alone reach a concordance of {model.concordance:.3f} "
-        f"({model.lower:.3f}–{model.upper:.3f}; n {model.n}, {model.events} events; "
-        f"permutation p {model.p:.2g}); "
+        f"({interval}n {model.n}, {model.events} events; permutation p {model.p:.2g}); "
         f"each column by itself: {listed}",
         where=Where(column=", ".join(model.columns)),
     )

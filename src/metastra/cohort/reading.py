@@ -92,6 +92,8 @@ def read_cohort_tables(
         if table is not None:
             digests[kind] = table.digest
             found += require_columns(table, declared_columns(study, section, kind))
+        if kind in ("event", "specimen"):
+            found = [_nothing_yet(item) for item in found]
         problems += found
         unusable = any(item.code in _UNUSABLE for item in found)
         tables[kind] = None if unusable else table
@@ -114,6 +116,14 @@ def read_cohort_tables(
         problems=tuple(problems),
         set_patients=changed,
     )
+
+
+def _nothing_yet(item: Problem) -> Problem:
+    """Let a table of events or specimens be empty: nothing may have happened yet."""
+    if item.code == "CO002" and "header and no rows" in item.found:
+        hint = "Nothing to do if nothing happened in this cohort yet."
+        return replace(item, severity=Severity.WARN, hint=hint)
+    return item
 
 
 def take_records(table: Table, index: Sequence[int]) -> Table:

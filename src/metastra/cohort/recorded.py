@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metastra.cohort.declared_columns import column_namer
+from metastra.cohort.endpoint_plausible import unit_problems
 from metastra.cohort.findings import Finding, gather, with_patients
 from metastra.cohort.hierarchy import Course, Occurrence
 from metastra.cohort.recorded_clock import CohortClock, read_clock
@@ -22,6 +23,7 @@ from metastra.errors import Problem
 from metastra.study.sections import CohortSection
 from metastra.study.study import Study
 from metastra.study.vocabulary import EventType
+from metastra.units import DAYS_PER_UNIT
 
 __all__ = ["read_cohort_clock", "read_courses"]
 
@@ -90,6 +92,10 @@ def read_courses(
     clock, problems = read_cohort_clock(study, section, clini, names=names)
     last, found = _optional_days(clini, clock, study.clock.last_contact, actual, names)
     problems += found
+    if study.clock.last_contact is not None and clock.origins is None:
+        unit = study.table_time_unit
+        where = clini.where(actual(study.clock.last_contact))
+        problems += unit_problems(last / DAYS_PER_UNIT[unit], unit, where)
     entry, found = _optional_days(clini, clock, study.clock.entry, actual, names)
     problems += found
     occurrences: list[list[Occurrence]] = [[] for _ in ids]

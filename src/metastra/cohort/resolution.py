@@ -42,7 +42,7 @@ def resolve(
     problems: Iterable[Problem],
     resolutions: Sequence[Resolution],
     *,
-    pseudonymise: Callable[[str], str],
+    pseudonyms: Callable[[str], frozenset[str]],
     already_set: Sequence[tuple[str, ...]] = (),
 ) -> Resolved:
     """Apply a study's resolutions to its problems.
@@ -53,8 +53,9 @@ def resolve(
         As found; `Problem.patients` in the order of its rows.
     resolutions : sequence of Resolution
         As the study file has them.
-    pseudonymise : callable
-        Study id → pseudonym.
+    pseudonyms : callable
+        Study id → the pseudonyms of the patients who have it: none when no table has it, several
+        where each cohort numbers its own patients (``cohorts`` then says whose is meant).
     already_set : sequence of tuple of str
         For each resolution the pseudonyms whose cells it changed before anything was checked
         (action ``set``); shorter sequences are filled up with nothing.
@@ -69,12 +70,12 @@ def resolve(
     use_status: set[tuple[str, str]] = set()
     applied = []
     for index, entry in enumerate(resolutions):
-        wanted = frozenset(map(pseudonymise, entry.patients))
+        wanted = frozenset().union(*map(pseudonyms, entry.patients))
         touched: list[str] = list(already_set[index]) if index < len(already_set) else []
         if entry.action == "set" and touched:
             remaining.append(_was_set(entry, tuple(touched)))
         if entry.action != "set":
-            remaining, hits = _take_out(remaining, entry, wanted)
+            remaining, hits = _take_out(remaining, entry, wanted if entry.patients else None)
             for cohort, pseudonym in hits:
                 touched.append(pseudonym)
                 if entry.action == "exclude":
@@ -96,7 +97,7 @@ def resolve(
 
 
 def _take_out(
-    problems: Sequence[Problem], entry: Resolution, wanted: frozenset[str]
+    problems: Sequence[Problem], entry: Resolution, wanted: frozenset[str] | None
 ) -> tuple[list[Problem], list[tuple[str, str]]]:
     """Split the problems that a resolution speaks of into what remains and what is resolved."""
     kept: list[Problem] = []
@@ -107,10 +108,10 @@ def _take_out(
             and item.severity is not Severity.NOTE
             and (not entry.cohorts or item.where.cohort in entry.cohorts)
         )
-        if not speaks or (wanted and not wanted & set(item.patients)):
+        if not speaks or (wanted is not None and not wanted & set(item.patients)):
             kept.append(item)
             continue
-        inside = [not wanted or name in wanted for name in item.patients]
+        inside = [wanted is None or name in wanted for name in item.patients]
         rest, resolved = _part(item, [not take for take in inside]), _part(item, inside)
         if rest is not None and rest.patients:
             kept.append(rest)

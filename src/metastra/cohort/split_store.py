@@ -93,7 +93,12 @@ def stored_split(
     """
     if stored is None:
         return draw_split(units, settings, seed=seed, folder=folder, pseudonymise=pseudonymise)
-    _same_terms(stored, settings, seed)
+    changed = _changed_terms(stored, settings, seed)
+    if changed:
+        raise ConfigError(
+            f"the stored split was made with {'; '.join(changed)}; a stored split is not redrawn "
+            "by itself: put the setting back, or draw anew with --redraw"
+        )
     extension = _Extension(groups=stored.groups, seed=seed, pseudonymise=pseudonymise)
     if stored.kind == "k-fold":
         outer = replace(stored, folds=extension.outer(stored.folds, units))
@@ -115,7 +120,7 @@ def stored_split(
         updated.check(units, pseudonymise=pseudonymise),
         "the stored split no longer fits the cohort; --redraw draws another",
     )
-    if updated == stored:
+    if _same_folds(updated, stored):
         return stored
     return _with_change(updated, stored, "updated", pseudonymise)
 
@@ -159,8 +164,10 @@ def redrawn_split(
     fresh = draw_split(units, settings, seed=seed, folder=folder, pseudonymise=pseudonymise)
     if stored is None:
         return fresh
+    if _same_folds(fresh, stored) and not _changed_terms(stored, settings, seed):
+        return stored
     fresh = replace(fresh, history=stored.history)
-    return stored if fresh == stored else _with_change(fresh, stored, "redrawn", pseudonymise)
+    return _with_change(fresh, stored, "redrawn", pseudonymise)
 
 
 @dataclass(kw_only=True)
@@ -223,21 +230,22 @@ class _Extension:
         )
 
 
-def _same_terms(stored: Split, settings: ValidationSection, seed: int) -> None:
+def _same_folds(a: Split, b: Split) -> bool:
+    """Whether two splits say the same of every patient, however their source is spelled."""
+    return a.folds == b.folds and a.missing == b.missing
+
+
+def _changed_terms(stored: Split, settings: ValidationSection, seed: int) -> list[str]:
+    """Name the settings that are others now than when the split was made."""
     now = {"seed": seed, **settings.model_dump(mode="json")}
     kept = stored.settings
     then = {"seed": stored.seed, **(kept.model_dump(mode="json") if kept else {})}
-    changed = [
+    return [
         f"{name} = {value!r}, now {now[name]!r}"
         for name, value in then.items()
         # Fold files may lie elsewhere; whether they say the same is compared by patient.
         if now[name] != value and not (name == "fold_files" and value and now[name])
     ]
-    if changed:
-        raise ConfigError(
-            f"the stored split was made with {'; '.join(changed)}; a stored split is not redrawn "
-            "by itself: put the setting back, or draw anew with --redraw"
-        )
 
 
 def _from_file(split: Split, fold: Fold) -> bool:

@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from metastra.catalogue import problem
+from metastra.cohort.dates import dates
 from metastra.cohort.hierarchy import Role, Slide, Specimen
 from metastra.cohort.identifiers import normalise_id
-from metastra.cohort.tables import Table
+from metastra.cohort.tables import Table, require_columns
 from metastra.cohort.values import numbers
 from metastra.errors import Problem
 from metastra.study.sections import SlideSection
 
-__all__ = ["TissueReading", "read_slides", "read_specimens", "select_slides"]
+__all__ = ["TissueReading", "read_slides", "read_specimens", "rule_problems", "select_slides"]
 
 _ROLE_WORDS: dict[str, Role] = {
     "primary": Role.PRIMARY,
@@ -152,6 +153,8 @@ def read_slides(
     folder: Path | None,
     specimens: Mapping[str, Sequence[Specimen]],
     require_files: bool,
+    scanner: str = "SCANNER",
+    scan_date: str = "SCAN_DATE",
 ) -> tuple[dict[str, list[Slide]], list[Problem]]:
     """Read the slide table.
 
@@ -166,6 +169,8 @@ def read_slides(
         By patient id; empty without a specimen table.
     require_files : bool
         Whether every file must exist.
+    scanner, scan_date : str
+        Names of the columns that say how and when slides were scanned.
 
     Returns
     -------
@@ -177,6 +182,8 @@ def read_slides(
     table = reading.table
     mpp, problems = _optional_numbers(reading, "MPP")
     area, more = _optional_numbers(reading, "TUMOUR_AREA_MM2")
+    problems += more
+    years, more = _scan_years(reading, scan_date)
     problems += more
     slides: dict[str, list[Slide]] = {}
     owner: dict[str, tuple[str, int]] = {}
@@ -211,7 +218,8 @@ def read_slides(
                 mpp=mpp[index],
                 index_block=(reading.cell("INDEX", index) or "").casefold() in _YES,
                 tumour_area_mm2=area[index],
-                scanner=reading.cell("SCANNER", index) or "",
+                scanner=reading.cell(scanner, index) or "",
+                scan_year=years[index],
                 row=int(table.rows[index]),
             )
         )
@@ -281,6 +289,36 @@ def _optional_numbers(
         return [None] * len(reading.table), []
     values, problems = numbers(reading.table, name)
     return [None if np.isnan(value) else float(value) for value in values], problems
+
+
+def _scan_years(reading: TissueReading, column: str) -> tuple[list[int | None], list[Problem]]:
+    name = reading.actual(column)
+    if not reading.table.has(name):
+        return [None] * len(reading.table), []
+    days, problems = dates(reading.table, name, data_cut=None)
+    years = days.astype("datetime64[Y]").astype(np.int64) + 1970
+    return [None if np.isnat(d) else int(y) for d, y in zip(days, years, strict=True)], problems
+
+
+def rule_problems(table: Table, actual: Callable[[str], str], rule: SlideSection) -> list[Problem]:
+    """Look for the column that the study's rule goes by.
+
+    Parameters
+    ----------
+    table : Table
+        The slide table.
+    actual : callable
+        Name that metastra expects → name in this cohort's tables.
+    rule : SlideSection
+        Which slides of a patient are used.
+
+    Returns
+    -------
+    list of Problem
+        ``CO007`` when it is not there: the rule would remove every slide.
+    """
+    needed = {"index-block": ["INDEX"], "largest-tumour-area": ["TUMOUR_AREA_MM2"]}
+    return require_columns(table, map(actual, needed.get(rule.per_patient, [])))
 
 
 def select_slides(slides: Sequence[Slide], rule: SlideSection) -> tuple[Slide, ...]:

@@ -86,8 +86,16 @@ SPECIMEN_NAMES = {
     "NEOADJUVANT": ("NEOADJUVANT",),
 }
 _MISSING_WORDS = frozenset(
-    ["k. A.", "k.A.", "n. a.", "n/a", "-", "?"]
-    + ["[Not Available]", "[Not Applicable]", "[Not Evaluated]", "[Unknown]"]
+    [
+        "k. A.",
+        "k.A.",
+        "n. a.",
+        "n/a",
+        "[Not Available]",
+        "[Not Applicable]",
+        "[Not Evaluated]",
+        "[Unknown]",
+    ]
 )
 
 
@@ -286,9 +294,9 @@ def _kind(table: Table, filename: str) -> str:
 
     if has("TYPE", EVENT_NAMES) and (has("DATE", EVENT_NAMES) or has("TIME", EVENT_NAMES)):
         return "event"
-    if has("SPECIMEN", SPECIMEN_NAMES) and not filename:
-        if any(has(name, SPECIMEN_NAMES) for name in ("ROLE", "ORGAN", "PROCEDURE")):
-            return "specimen"
+    of_specimens = any(has(name, SPECIMEN_NAMES) for name in ("ROLE", "ORGAN", "PROCEDURE"))
+    if has("SPECIMEN", SPECIMEN_NAMES) and of_specimens and not filename:
+        return "specimen"
     if filename and len(table.columns) <= _MAX_SLIDE_COLUMNS:
         return "slide"
     return "clini"
@@ -298,7 +306,8 @@ def _decimal_comma(table: Table) -> bool:
     """Whether a column holds numbers with a decimal comma and none with a point."""
     number = re.compile(r"-?\d+([.,]\d+)?")
     for column in table.cells:
-        cells = [str(cell).strip() for cell in column[:500] if cell is not None]
+        seen = (str(cell).strip() for cell in column[:500] if cell is not None)
+        cells = [cell for cell in seen if cell not in _MISSING_WORDS]
         with_comma = sum("," in cell for cell in cells if number.fullmatch(cell))
         numbers = sum(number.fullmatch(cell) is not None for cell in cells)
         points = any("." in cell for cell in cells if number.fullmatch(cell))

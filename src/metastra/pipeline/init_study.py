@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from metastra.cohort.identifiers import normalise_id
 from metastra.errors import ConfigError
+from metastra.pipeline.draft_cohort import CohortTablesFound, cohort_lines, quoted
+from metastra.pipeline.endpoint_guess import EndpointGuess, find_pairs, guess_codes
 from metastra.pipeline.folder_scan import FoundTable, find_tables, pick
 
 __all__ = ["DraftStudy", "draft_study"]
 
-_TIME = re.compile(r"(days|months|years|time|survival|follow)", re.IGNORECASE)
-_EVENT = re.compile(r"(status|event|censor|death|dead|vital)", re.IGNORECASE)
-_MAX_CODES = 6
+_AGE = ("age", "age_at_diagnosis", "age_at_initial_pathologic_diagnosis", "Alter")
+_SEX = ("sex", "gender", "is_female", "Geschlecht")
+_TNM = ("TNM", "TNMAtDiagnosis", "tnm_stage")
+_STAGE = ("stage", "ajcc_pathologic_tumor_stage", "ajcc_stage", "stage_at_diagnosis", "UICC")
+_SITE = ("site", "centre", "center", "hospital", "tissue_source_site", "Standort")
+_SCANNER = ("scanner",)
+_ORIGIN = ("surgery_date", "date_of_surgery", "resection_date", "OP_Datum")
+_LAST_CONTACT = ("last_contact", "date_of_last_contact", "last_contact_date", "Letzter_Kontakt")
+_GUESS = "    # guess"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +38,13 @@ class DraftStudy:
     tables : tuple of str
         Tables that were used.
     left_out : tuple of str
-        Tables that were found and not used.
+        Tables that were found and not used, each with the reason.
     n_slides : int
         Slides and feature files that were found.
     guesses : int
         Lines marked as guesses.
+    endpoint : str
+        The columns that were taken for the endpoint, in words; empty when none was recognised.
     """
 
     text: str
@@ -42,6 +52,7 @@ class DraftStudy:
     left_out: tuple[str, ...]
     n_slides: int
     guesses: int
+    endpoint: str = ""
 
 
 def draft_study(folder: Path) -> DraftStudy:
@@ -64,217 +75,231 @@ def draft_study(folder: Path) -> DraftStudy:
     """
     if not folder.is_dir():
         raise ConfigError(f"there is no folder {folder}")
-    found, slides = find_tables(folder)
-    clinical = _one_per_folder([item for item in found if item.kind == "clini"])
+    found = find_tables(folder)
+    passed_over = [f"{_shown(path)} ({reason})" for path, reason in found.passed_over]
+    clinical = _one_per_folder([item for item in found.tables if item.kind == "clini"])
     if not clinical:
+        seen = f"; found: {', '.join(passed_over[:5])}" if passed_over else ""
         raise ConfigError(
             f"no clinical table was found in {folder}: a table needs a column of patients, "
-            "called PATIENT, patient_id, case_id or alike"
+            f"called PATIENT, patient_id, case_id or alike{seen}"
         )
-    used = {item.path for item in clinical}
-    lines = [*_head(folder), *_endpoint(clinical[0])]
-    for number, table in enumerate(clinical):
-        beside = {
-            kind: next((t for t in found if t.kind == kind and _beside(table, t)), None)
-            for kind in ("slide", "specimen", "event")
-        }
-        used |= {item.path for item in beside.values() if item is not None}
-        lines += _cohort(table, beside, number, slides)
-    lines += _clinical(clinical[0])
+    cohorts = [_with_neighbours(table, found.tables, len(clinical)) for table in clinical]
+    used = {path for cohort in cohorts for path in cohort.paths}
+    unused = [item.path for item in found.tables if item.path not in used]
+    left_out = [*(f"{_shown(p)} (another table was taken)" for p in unused), *passed_over]
+    pairs = find_pairs(cohorts[0].clinical.table)
+    lines = [*_head(folder, left_out), *_endpoint(cohorts, pairs), *_clock(cohorts)]
+    predictors = _clinical(cohorts)
+    names = _names(clinical)
+    for number, (cohort, name) in enumerate(zip(cohorts, names, strict=True)):
+        role = "development" if number == 0 else "external"
+        lines += cohort_lines(cohort, name, role, found.slides)
+    lines += predictors
     lines += ["[validation]", "folds = 5", 'group = ["PATIENT"]', ""]
     return DraftStudy(
         text="\n".join(lines),
         tables=tuple(sorted(map(str, used))),
-        left_out=tuple(sorted(str(item.path) for item in found if item.path not in used)),
-        n_slides=len(slides),
+        left_out=tuple(left_out),
+        n_slides=len(found.slides),
         guesses=sum("# guess" in line for line in lines),
+        endpoint=_in_words(pairs),
     )
 
 
+def _in_words(pairs: Sequence[EndpointGuess]) -> str:
+    if not pairs:
+        return ""
+    more = f", one of {len(pairs)} that were found" if len(pairs) > 1 else ""
+    return f"time {pairs[0].time!r} with status {pairs[0].event!r}{more}"
+
+
 def _one_per_folder(tables: Sequence[FoundTable]) -> list[FoundTable]:
-    """Keep the clinical table with the most columns of each folder."""
-    best: dict[Path, FoundTable] = {}
+    """Keep one clinical table of each folder: with an endpoint, then with most columns."""
+    best: dict[Path, tuple[tuple[bool, int], FoundTable]] = {}
     for item in tables:
+        worth = (bool(find_pairs(item.table)), len(item.table.columns))
         kept = best.get(item.path.parent)
-        if kept is None or len(item.table.columns) > len(kept.table.columns):
-            best[item.path.parent] = item
-    return list(best.values())
+        if kept is None or worth > kept[0]:
+            best[item.path.parent] = (worth, item)
+    return [item for _, item in best.values()]
 
 
-def _beside(clinical: FoundTable, other: FoundTable) -> bool:
-    return other.path.parent == clinical.path.parent
+def _with_neighbours(
+    clinical: FoundTable, tables: Sequence[FoundTable], n_clinical: int
+) -> CohortTablesFound:
+    """Add the tables of the same folder, or of any folder where there is one cohort."""
+    own = _ids(clinical)
+    beside: dict[str, FoundTable] = {}
+    for kind in ("slide", "specimen", "event"):
+        near = [
+            item
+            for item in tables
+            if item.kind == kind
+            and (item.path.parent == clinical.path.parent or n_clinical == 1)
+            and own & _ids(item)
+        ]
+        near.sort(key=lambda item: item.path.parent != clinical.path.parent)
+        if near:
+            beside[kind] = near[0]
+    if "slide" not in beside and clinical.filename:
+        beside["slide"] = clinical
+    return CohortTablesFound(clinical=clinical, beside=beside)
 
 
-def _head(folder: Path) -> list[str]:
+def _ids(table: FoundTable) -> set[str]:
+    cells = table.table.column(table.patient)
+    return {normalise_id(cell) for cell in cells if cell is not None}
+
+
+def _names(tables: Sequence[FoundTable]) -> list[str]:
+    """Name the cohorts after their folders, each differently."""
+    names: list[str] = []
+    for table in tables:
+        home = str(table.path.parent)
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", home).strip("-._") or "cohort"
+        while name in names:
+            name += "-2"
+        names.append(name)
+    return names
+
+
+def _head(folder: Path, left_out: Sequence[str]) -> list[str]:
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip("-._") or "study"
+    listed = [f"#   {note}" for note in left_out[:20]]
+    if len(left_out) > len(listed):
+        listed.append(f"#   and {len(left_out) - len(listed)} more")
     return [
         "# A draft made from the tables in this folder. Lines marked `guess` are guesses: look at",
         "# each, correct it and take the mark away. Then run:  metastra check study.toml",
         "# Every key is described in docs/reference/study-file.md.",
+        *(["# Not used:", *listed] if listed else []),
         "",
         "[study]",
-        f"name = {_toml(name)}",
+        f"name = {quoted(name)}",
         "seed = 20260101",
-        'primary_tumour = "other"        # colorectal, breast or other',
+        'primary_tumour = "other"    # guess: colorectal, breast or other; decides the staging',
         "",
     ]
 
 
-def _endpoint(clinical: FoundTable) -> list[str]:
-    columns = clinical.table.columns
-    pair = next(iter(_time_event_pairs(columns)), None)
-    if pair is None:
-        return [
-            "[endpoint]",
-            'name = "overall-survival"       # guess: no columns of time and status were found',
-            'time_unit = "days"',
-            "# horizons = [365, 730]",
-            "[clock]",
-            'last_contact = "LAST_CONTACT"   # guess: no such column was recognised',
-            "",
-        ]
-    time, event = pair
-    unit, horizons = _unit(clinical, time)
-    lines = [
-        "[endpoint]",
+def _endpoint(cohorts: Sequence[CohortTablesFound], pairs: Sequence[EndpointGuess]) -> list[str]:
+    if not pairs:
+        return _no_endpoint(cohorts)
+    chosen, others = pairs[0], pairs[1:]
+    values = Counter(chosen.values)
+    for cohort in cohorts[1:]:
+        values.update(_same_endpoint(cohort, chosen))
+    lines = ["[endpoint]"]
+    if others:
+        lines.append("# Several endpoints were found. Choose the one of the protocol; the others:")
+        lines += [f"#   time = {quoted(p.time)}, event = {quoted(p.event)}" for p in others]
+    lines += [
         "# Better: name an endpoint of the dictionary (`metastra endpoints`): its rules are",
         "# written out and checked.",
-        f"time = {_toml(time)}            # guess",
-        f"event = {_toml(event)}          # guess",
-        f"time_unit = {_toml(unit)}       # guess, from the name and the largest value",
-        f"horizons = {horizons}           # guess",
+        f"time = {quoted(chosen.time)}{_GUESS}",
+        f"event = {quoted(chosen.event)}{_GUESS}",
+        f"time_unit = {quoted(chosen.unit)}{_GUESS}, {chosen.unit_from}",
+        f"horizons = {chosen.horizons}{_GUESS}",
         "",
-        "[endpoint.codes]                # every value that occurs, and what it means",
+        "[endpoint.codes]    # every value that occurs, and what it means",
     ]
-    cells = [cell for cell in clinical.table.column(event) if cell is not None]
-    censoring = "censor" in event.casefold()
-    for value, n in sorted(Counter(cells).items())[:_MAX_CODES]:
-        meaning = _code(str(value), censoring=censoring)
-        lines.append(f"{_toml(str(value))} = {_toml(meaning)}    # guess ({n} patients)")
+    if "censor" in chosen.event.casefold():
+        lines.append("# The column is called after censoring, so 1 was taken as censored.")
+    codes = guess_codes(chosen.event, list(values))
+    for value, n in sorted(values.items()):
+        if value in codes:
+            lines.append(f"{quoted(value)} = {quoted(codes[value])}{_GUESS} ({n} rows)")
+        else:
+            lines.append(
+                f'# {quoted(value)} = "…"    # not recognised ({n} rows): say what it means'
+            )
     return [*lines, ""]
 
 
-def _time_event_pairs(columns: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Pair columns of time and status: those with the longest common start first."""
-    times = [name for name in columns if _TIME.search(name) and not _EVENT.search(name)]
-    events = [name for name in columns if _EVENT.search(name)]
-    scored = [
-        (_common(time, event), -columns.index(time), time, event)
-        for time in times
-        for event in events
-    ]
-    yield from ((time, event) for _, _, time, event in sorted(scored, reverse=True))
-
-
-def _common(one: str, other: str) -> int:
-    size = 0
-    for a, b in zip(one.casefold(), other.casefold(), strict=False):
-        if a != b:
-            break
-        size += 1
-    return size
-
-
-def _unit(clinical: FoundTable, time: str) -> tuple[str, str]:
-    name = time.casefold()
-    for unit in ("day", "month", "year"):
-        if unit in name:
-            break
-    else:
-        values = [_number(cell) for cell in clinical.table.column(time) if cell is not None]
-        largest = max((value for value in values if value is not None), default=0.0)
-        unit = "day" if largest > 400 else "month" if largest > 30 else "year"
-    return f"{unit}s", {"day": "[365, 730]", "month": "[12, 24]", "year": "[1, 2]"}[unit]
-
-
-def _number(cell: object) -> float | None:
-    try:
-        return float(str(cell).replace(",", "."))
-    except ValueError:
-        return None
-
-
-def _code(value: str, *, censoring: bool) -> str:
-    word = value.casefold()
-    if word in {"0", "0.0", "no", "alive", "censored", "false", "living", "0:living"}:
-        return "event" if censoring and word in {"0", "0.0", "no", "false"} else "censored"
-    if word in {"2", "2.0", "-1", "-1.0"}:
-        return "competing"
-    if word in {"1", "1.0", "yes", "true"}:
-        return "censored" if censoring else "event"
-    return "event"
-
-
-def _cohort(
-    clinical: FoundTable,
-    beside: dict[str, FoundTable | None],
-    number: int,
-    slides: Sequence[Path],
-) -> list[str]:
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", str(clinical.path.parent)).strip("-.") or "cohort"
-    role = "development" if number == 0 else "external"
+def _no_endpoint(cohorts: Sequence[CohortTablesFound]) -> list[str]:
+    """Write an endpoint that the check accepts only when its events are declared."""
+    watched = pick(cohorts[0].clinical.table.columns, _LAST_CONTACT)
     lines = [
-        "[[cohort]]",
-        f"name = {_toml(name if name != '.' else 'cohort')}",
-        f"role = {_toml(role)}            # guess: development, external or temporal",
-        f"clini_table = {_toml(str(clinical.path))}",
+        "[endpoint]",
+        "# No columns of time and status were recognised: name an endpoint of the dictionary",
+        "# (`metastra endpoints`) and where its events stand, or time, event and codes.",
+        f'name = "overall-survival"{_GUESS}',
+        f'time_unit = "days"{_GUESS}',
+        "# horizons = [365, 730]",
+        "",
     ]
-    if clinical.repeated:
-        lines.append('clini_rows = "per-slide"        # guess: patients stand in several rows')
-    renames = {"PATIENT": clinical.patient}
-    for kind, table in beside.items():
-        if table is not None:
-            lines.append(f"{kind}_table = {_toml(str(table.path))}")
-            if kind == "slide" and table.filename:
-                renames["FILENAME"] = table.filename
-    lines += _slide_folder(beside.get("slide"), slides)
-    for kind, table in (("clini", clinical), *beside.items()):
-        if table is not None and table.layout:
-            inner = ", ".join(f"{key} = {_toml(value)}" for key, value in table.layout.items())
-            lines.append(f"{kind}_format = {{ {inner} }}    # guess")
-    inner = ", ".join(f"{key} = {_toml(value)}" for key, value in renames.items() if key != value)
-    if inner:
-        lines.append(f"columns = {{ {inner} }}    # guess")
-    return [*lines, ""]
+    if watched is None:
+        lines += ["[clock]", f'last_contact = "LAST_CONTACT"{_GUESS}: no such column was found', ""]
+    return lines
 
 
-def _slide_folder(table: FoundTable | None, slides: Sequence[Path]) -> list[str]:
-    if table is None:
-        return []
-    wanted = {str(cell).strip() for cell in table.table.column(table.filename) if cell}
-    homes = Counter(str(path.parent) for path in slides if path.name in wanted)
-    if homes:
-        return [f"slide_dir = {_toml(homes.most_common(1)[0][0])}    # guess"]
-    return ["require_slides = false          # guess: none of the slide files was found here"]
+def _same_endpoint(cohort: CohortTablesFound, chosen: EndpointGuess) -> dict[str, int]:
+    """Find the endpoint in another cohort's table, renaming its columns where they differ."""
+    table = cohort.clinical.table
+    own = next((p for p in find_pairs(table) if p.time == chosen.time), None)
+    own = own or next(iter(find_pairs(table)), None)
+    if table.has(chosen.time) and table.has(chosen.event):
+        cells = (str(cell) for cell in table.column(chosen.event) if cell is not None)
+        return dict(Counter(cells).most_common(20))
+    if own is None:
+        return {}
+    cohort.renames |= {chosen.time: own.time, chosen.event: own.event}
+    return own.values
 
 
-def _clinical(clinical: FoundTable) -> list[str]:
-    columns = clinical.table.columns
-    lines = ["[clinical]                      # predictors known at the time of prediction"]
-    if age := pick(columns, ("age", "Age", "AGE", "age_at_diagnosis", "AGE_AT_SEQUENCING")):
-        lines.append(f'{_toml(age)} = "continuous"    # guess')
-    if sex := pick(columns, ("sex", "gender", "SEX", "Gender", "is_female")):
-        levels = sorted({str(cell) for cell in clinical.table.column(sex) if cell is not None})
+def _clock(cohorts: Sequence[CohortTablesFound]) -> list[str]:
+    lines = []
+    for key, names in (("origin", _ORIGIN), ("last_contact", _LAST_CONTACT)):
+        if name := _shared_column(cohorts, names):
+            lines.append(f"{key} = {quoted(name)}{_GUESS}")
+    return ["[clock]", *lines, ""] if lines else []
+
+
+def _shared_column(cohorts: Sequence[CohortTablesFound], names: Sequence[str]) -> str | None:
+    """Find a column in every cohort and rename where it differs; None when one has none."""
+    found = [pick(cohort.clinical.table.columns, names) for cohort in cohorts]
+    first = found[0]
+    if first is None or None in found:
+        return None
+    for cohort, name in zip(cohorts, found, strict=True):
+        if name is not None and name != first:
+            cohort.renames[first] = name
+    return first
+
+
+def _clinical(cohorts: Sequence[CohortTablesFound]) -> list[str]:
+    lines = ["[clinical]    # predictors known at the time of prediction"]
+    if age := _shared_column(cohorts, _AGE):
+        lines.append(f'{quoted(age)} = "continuous"{_GUESS}')
+    if sex := _shared_column(cohorts, _SEX):
+        levels = _levels(cohorts, sex)
         if 2 <= len(levels) <= 3:
-            listed = ", ".join(map(_toml, levels))
-            lines.append(f'{_toml(sex)} = {{ kind = "categorical", levels = [{listed}] }}  # guess')
-    staging = {
-        "tnm": pick(columns, ("TNM", "TNMAtDiagnosis", "tnm_stage")),
-        "stage": pick(columns, ("stage", "Stage", "ajcc_pathologic_tumor_stage", "AJCC_STAGE")),
-    }
-    lines += ["", "[staging]"]
-    lines += [f"{key} = {_toml(value)}    # guess" for key, value in staging.items() if value]
-    site = pick(columns, ("site", "SITE", "centre", "center", "hospital", "tissue_source_site"))
-    scanner = pick(columns, ("SCANNER", "scanner"))
-    lines += ["", "[metadata]"]
-    lines += [
-        f"{key} = {_toml(value)}    # guess"
-        for key, value in (("site", site), ("scanner", scanner))
-        if value
-    ]
+            listed = ", ".join(map(quoted, levels))
+            kind = f'{{ kind = "categorical", levels = [{listed}] }}'
+            lines.append(f"{quoted(sex)} = {kind}{_GUESS}")
+    for section, keys in (
+        ("staging", {"tnm": _TNM, "stage": _STAGE}),
+        ("metadata", {"site": _SITE, "scanner": _SCANNER}),
+    ):
+        found = {key: _shared_column(cohorts, names) for key, names in keys.items()}
+        lines += ["", f"[{section}]"]
+        lines += [f"{key} = {quoted(name)}{_GUESS}" for key, name in found.items() if name]
     return [*lines, ""]
 
 
-def _toml(text: str) -> str:
-    """Quote a TOML string; JSON's basic strings are TOML's."""
-    return json.dumps(text, ensure_ascii=False)
+def _levels(cohorts: Sequence[CohortTablesFound], name: str) -> list[str]:
+    tables = [(cohort, cohort.clinical) for cohort in cohorts]
+    return sorted(
+        {
+            str(cell)
+            for cohort, item in tables
+            for cell in item.table.column(cohort.renames.get(name, name))
+            if cell is not None and str(cell) not in item.layout.get("missing", ())
+        }
+    )
+
+
+def _shown(path: Path) -> str:
+    """Write a path so that it fits into a comment of one line."""
+    return quoted(str(path))[1:-1]

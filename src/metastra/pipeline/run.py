@@ -24,6 +24,8 @@ from metastra.version import VERSION
 __all__ = ["RunSummary", "StageResult", "run_study"]
 
 _ORPHAN_AGE_S = 3600.0
+_REFUSED_PAGE = "report/refused.html"
+"""The page of a refused study; a product's files are never written past its record."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +136,7 @@ def run_study(
     Raises
     ------
     DataError
-        When the data are refused; the report then shows the problems and nothing else.
+        When the data are refused; ``report/refused.html`` then shows the problems.
     ConfigError
         If `only` is no stage.
     BusyError
@@ -155,8 +157,9 @@ def run_study(
             )
         except DataError:
             if work.report.cohort is None:
-                write_bytes(opened.run_dir / "report" / "index.html", page_bytes(work.report))
+                write_bytes(opened.run_dir / _REFUSED_PAGE, page_bytes(work.report))
             raise
+        (opened.run_dir / _REFUSED_PAGE).unlink(missing_ok=True)
         summary = RunSummary(study=opened.study.study.name, run_dir=opened.run_dir, results=results)
         write_bytes(opened.run_dir / "run.json", json_bytes(_decided(work, summary)))
     return summary
@@ -174,6 +177,12 @@ def _chosen(only: str | None) -> frozenset[str]:
 def _run(work: Workshop, stage: Stage, chosen: frozenset[str]) -> StageResult:
     if stage.name not in chosen:
         return StageResult(stage=stage.name, done="left out")
+    for name in stage.needs:
+        if name not in chosen and (damage := completeness(work.opened.run_dir, name).reasons):
+            raise IntegrityError(
+                f"stage {stage.name} is made from {name}, which is not whole: {'; '.join(damage)}; "
+                f"run without --only"
+            )
     reasons = _reasons(work, stage)
     if not reasons:
         return StageResult(stage=stage.name, done="up to date", digest=_digest(work, stage))

@@ -172,6 +172,7 @@ def _references(study: Study) -> Iterator[Contradiction]:
             for cohort in entry.cohorts:
                 if cohort not in names:
                     yield "ST006", f"there is no cohort {cohort!r}", (key, index, "cohorts"), None
+    yield from _criteria(study)
     for index, entry in enumerate(study.resolve):
         if entry.code not in all_checks():
             found = f"there is no check {entry.code}"
@@ -179,3 +180,27 @@ def _references(study: Study) -> Iterator[Contradiction]:
         if (entry.action == "set") != (entry.column is not None and entry.value is not None):
             found = "action set needs column and value, and only it"
             yield "ST006", found, ("resolve", index), None
+
+
+def _criteria(study: Study) -> Iterator[Contradiction]:
+    """Look at criteria that could never exclude anybody."""
+    staging = study.staging
+    founded = {
+        "@M": bool(staging.tnm or staging.metastasis_at_diagnosis),
+        "@stage": bool(staging.stage),
+        "@neoadjuvant": bool(staging.tnm) or any(c.specimen_table for c in study.cohort),
+    }
+    for index, criterion in enumerate(study.exclude):
+        path = ("exclude", index)
+        conditions = (criterion.equals, criterion.not_equals, criterion.missing)
+        limits = (criterion.minimum, criterion.maximum)
+        if not any(conditions) and limits == (None, None):
+            found = f"the criterion {criterion.reason!r} has no condition"
+            yield "ST003", found, path, "add equals, not_equals, minimum, maximum or missing = true"
+        name = criterion.column
+        if name.startswith("@") and name not in founded:
+            found = f"there is no derived column {name!r}; there are {', '.join(founded)}"
+            yield "ST006", found, (*path, "column"), None
+        elif name.startswith("@") and not founded[name]:
+            found = f"nothing in [staging] or the specimen tables says {name}"
+            yield "ST006", found, (*path, "column"), "name the columns under [staging]"

@@ -1,0 +1,108 @@
+"""Judging anybody's predictions: read the tables, compute, write numbers, figures and a page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from metastra.errors import Problem
+from metastra.evaluation.checks import input_checks
+from metastra.evaluation.evaluate import Evaluation, evaluate
+from metastra.evaluation.patients import Settings
+from metastra.evaluation.reading import Reading, read_patients
+from metastra.evaluation.request import Request
+from metastra.storage import json_bytes, write_bytes
+
+__all__ = ["Judged", "judge", "write_judged"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Judged:
+    """A validation and what was noticed while reading.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        The numbers.
+    problems : tuple of Problem
+        Warnings about the tables.
+    """
+
+    evaluation: Evaluation
+    problems: tuple[Problem, ...]
+
+
+def judge(request: Request, settings: Settings) -> Judged:
+    """Read predictions and outcomes and judge them.
+
+    Parameters
+    ----------
+    request : Request
+        Which columns of which tables.
+    settings : Settings
+        Draws, cutpoints and thresholds.
+
+    Returns
+    -------
+    Judged
+        Nothing is written.
+
+    Raises
+    ------
+    DataError
+        With every refusal, each with its rows.
+    """
+    reading: Reading = read_patients(request)
+    checks = input_checks(
+        reading.problems,
+        risks=bool(request.risks),
+        score=request.risk_score is not None,
+        joined=request.outcomes is not None,
+        is_long=reading.is_long,
+    )
+    evaluation = evaluate(
+        reading.patients,
+        settings,
+        bundle=reading.bundle,
+        predictions_sha256=reading.predictions_sha256,
+        flow=reading.flow,
+        input_checks=tuple(checks),
+    )
+    return Judged(evaluation=evaluation, problems=reading.problems)
+
+
+def write_judged(judged: Judged, folder: Path) -> tuple[str, ...]:
+    """Write ``evaluation.json``, the figures and ``report.html``.
+
+    Parameters
+    ----------
+    judged : Judged
+        What was judged.
+    folder : Path
+        Made when it is missing.
+
+    Returns
+    -------
+    tuple of str
+        Names of the files, relative to the folder.
+
+    Raises
+    ------
+    ConfigError, ResourceError
+        If the folder cannot be written to.
+    """
+    from metastra.report.evaluation_figures import evaluation_figures
+    from metastra.report.evaluation_page import render_evaluation_page
+    from metastra.report.theme import to_png, to_svg
+
+    files = {"evaluation.json": json_bytes(judged.evaluation.to_json())}
+    figures = evaluation_figures(judged.evaluation)
+    for name, shown in figures.items():
+        figure = shown.figure
+        files[f"figures/{name}.svg"] = to_svg(figure).encode()
+        files[f"figures/{name}.png"] = to_png(figure)
+    page = render_evaluation_page(judged.evaluation, figures)
+    files["report.html"] = page.encode()
+    for name, data in files.items():
+        write_bytes(folder / name, data)
+    return tuple(files)

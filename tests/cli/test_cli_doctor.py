@@ -1,0 +1,31 @@
+"""`metastra doctor`: what the machine can do."""
+
+from __future__ import annotations
+
+import json
+
+
+def test_it_lists_findings_as_one_object(metastra, tmp_path):
+    """Every finding has a state; whatever is not in order has a remedy."""
+    done = metastra("doctor", tmp_path, "--json")
+    told = json.loads(done.stdout)
+    assert {item["name"] for item in told["findings"]} >= {"Python", "free disk", "study folder"}
+    assert all(item["remedy"] for item in told["findings"] if item["state"] != "ok")
+    assert done.returncode == (0 if told["ok"] else 2)
+
+
+def test_a_folder_that_is_a_file_is_a_problem(metastra, tmp_path):
+    """Exit 2 and a remedy."""
+    path = tmp_path / "file"
+    path.write_text("x")
+    done = metastra("doctor", path, "--json")
+    states = {item["name"]: item["state"] for item in json.loads(done.stdout)["findings"]}
+    assert states["study folder"] == "problem"
+    assert done.returncode == 2
+
+
+def test_a_folder_that_is_not_there_yet_is_judged_by_its_parent(metastra, tmp_path):
+    """It asks before the study is made, and makes nothing."""
+    done = metastra("doctor", tmp_path / "a" / "b")
+    assert "can be written" in done.stdout
+    assert list(tmp_path.iterdir()) == []
