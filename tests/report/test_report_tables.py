@@ -12,9 +12,10 @@ import pytest
 
 from metastra.errors import NotEstimable
 from metastra.report.follow_up import follow_up_rows
-from metastra.report.precision import auc_half_width, observed_expected_factor, precision_row
+from metastra.report.precision import precision_row
 from metastra.report.small_cells import hide_small
 from metastra.report.table_one import CellKind, table_one
+from metastra.stats.sample_size import auc_half_width, observed_expected_factor
 from metastra.survival.outcome import Outcome
 from metastra.units import to_days
 

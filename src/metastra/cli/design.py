@@ -152,7 +152,7 @@ def design_lines(design: Design) -> Iterator[str]:
     for item in design.needed:
         at = "" if item.threshold is None else f" at threshold {item.threshold:g}"
         what = f"{_NEEDED[item.measure]}{at}, interval {item.width:g} wide"
-        yield f"  {what:<58}{item.n:>6} ({item.events:.0f} events)"
+        yield f"  {what:<63}{item.n:>6} ({item.events:.0f} events)"
     if design.development is not None:
         size = design.development
         yield (

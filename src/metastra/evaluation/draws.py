@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
 from metastra.errors import NotEstimable
@@ -214,7 +214,7 @@ class _Statistic:
         named = {name: part for name, part in given.items() if part is not None}
         if named:
             for i, horizon in enumerate(grid):
-                at = {name: part[:, i] for name, part in named.items()}
+                at: dict[str, ArrayLike] = {name: part[:, i] for name, part in named.items()}
                 part = NetBenefitStatistic(outcome, at, horizon, settings.thresholds)
                 self._benefit.append((horizon, part))
         self.names = tuple(self._values(np.ones(patients.n)))

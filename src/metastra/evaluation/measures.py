@@ -119,7 +119,7 @@ def missing(
 
 
 def _ranking(patients: Patients, position: int) -> NDArray[np.float64]:
-    """What ranks the patients at a horizon."""
+    """Give what ranks the patients at a horizon."""
     return patients.order() if patients.risks is None else patients.risks[:, position]
 
 

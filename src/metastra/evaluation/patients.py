@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,9 +60,7 @@ class Settings:
         if self.seed < 0:
             raise ConfigError(f"seed={self.seed}; expected 0 or more")
         cuts = self.cutpoints
-        if any(not a < b for a, b in zip(cuts, cuts[1:], strict=False)) or not all(
-            np.isfinite(cuts)
-        ):
+        if any(not a < b for a, b in pairwise(cuts)) or not all(np.isfinite(cuts)):
             raise ConfigError(f"the cutpoints {list(cuts)} must be finite and ascend")
         if not self.thresholds or not all(0.0 < p < 1.0 for p in self.thresholds):
             raise ConfigError("thresholds must be risks inside (0, 1)")
@@ -150,12 +149,18 @@ class Patients:
         return 2 in self.outcome.causes
 
     @property
+    def scale(self) -> str:
+        """What cutpoints and the distribution are on, in words."""
+        last = f"{self.last_horizon:g} {self.time_unit}"
+        return "risk score" if self.risks is None else f"risk by {last}"
+
+    @property
     def last_horizon(self) -> float:
         """The latest horizon, to which the concordances look."""
         return self.horizons[-1]
 
     def order(self) -> NDArray[np.float64]:
-        """What ranks the patients: the score, or the risk by the last horizon.
+        """Give what ranks the patients: the score, or the risk by the last horizon.
 
         Returns
         -------

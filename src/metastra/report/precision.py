@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from metastra.errors import NotEstimable
-from metastra.survival.intervals import normal_quantile
+from metastra.stats.sample_size import auc_half_width, observed_expected_factor
 from metastra.survival.outcome import Outcome
 
 __all__ = [
     "PRECISION_SOURCES",
     "Precision",
     "PrecisionRow",
-    "auc_half_width",
-    "observed_expected_factor",
     "precision_row",
 ]
 
@@ -98,83 +95,6 @@ class Precision:
     events_per_parameter: float | None
     level: float = 0.95
     assumed: tuple[float, float] = _ASSUMED
-
-
-def auc_half_width(auc: float, n_events: int, n_free: int, *, level: float = 0.95) -> float:
-    """Expect a half-width of the interval of an AUC, which is the C of a binary outcome.
-
-    Parameters
-    ----------
-    auc : float
-        The true value that is assumed, between 0 and 1.
-    n_events, n_free : int
-        Patients with and without the event.
-    level : float
-        Confidence level.
-
-    Returns
-    -------
-    float
-        z times the standard error.
-
-    Raises
-    ------
-    NotEstimable
-        With fewer than two patients in either group.
-
-    Notes
-    -----
-    Newcombe 2006, method 4, with n = n_events + n_free and s = n/2 − 1::
-
-        SE² = A (1 − A) [1 + s (1 − A)/(2 − A) + s A/(1 + A)] / (n_events n_free)
-
-    Examples
-    --------
-    >>> round(2 * auc_half_width(0.80, 86, 627), 3)  # 713 patients at 12 % risk: width 0.1
-    0.1
-    """
-    if min(n_events, n_free) < 2:
-        raise NotEstimable(f"{n_events} with and {n_free} without the event are too few")
-    half = (n_events + n_free) / 2 - 1
-    spread = 1 + half * (1 - auc) / (2 - auc) + half * auc / (1 + auc)
-    error = math.sqrt(auc * (1 - auc) * spread / (n_events * n_free))
-    return normal_quantile(level) * error
-
-
-def observed_expected_factor(risk: float, n_events: int, *, level: float = 0.95) -> float:
-    """Give the factor by which observed and expected events may differ through chance alone.
-
-    Parameters
-    ----------
-    risk : float
-        Share of patients with the event by the horizon.
-    n_events : int
-        Observed events.
-    level : float
-        Confidence level.
-
-    Returns
-    -------
-    float
-        exp(z SE), with SE² = (1 − risk) / n_events on the log scale.
-
-    Raises
-    ------
-    NotEstimable
-        Without events.
-
-    Notes
-    -----
-    Riley et al. 2021, SE of ln(O/E) = √((1 − φ)/(n φ)), with the observed events for n φ.
-
-    Examples
-    --------
-    >>> round(observed_expected_factor(0.12, 86), 2)
-    1.22
-    """
-    if n_events < 1:
-        raise NotEstimable("there is no event")
-    return math.exp(normal_quantile(level) * math.sqrt((1 - risk) / n_events))
 
 
 def precision_row(

@@ -1,0 +1,134 @@
+"""What the predictions add to a baseline risk: paired differences on the same patients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from metastra.errors import NotEstimable
+from metastra.evaluation.draws import Draws, with_interval
+from metastra.evaluation.estimate import LEVEL, Estimate, attempt
+from metastra.evaluation.patients import Patients
+from metastra.survival.brier import delta_brier
+from metastra.survival.calibration import cloglog
+from metastra.survival.concordance import delta_concordance
+from metastra.survival.cox import fit_cox, likelihood_ratio_test
+from metastra.survival.dynamic_auc import delta_auc
+from metastra.survival.horizon import events_by
+from metastra.survival.paired import PairedDifference
+
+__all__ = ["added_value"]
+
+
+def added_value(patients: Patients, draws: Draws) -> dict[str, Any]:
+    """Compare the predictions with the baseline risk.
+
+    Parameters
+    ----------
+    patients : Patients
+        Whom.
+    draws : Draws
+        Shared by both models, so that differences are paired.
+
+    Returns
+    -------
+    dict
+        ``differences`` (model less baseline; a lower Brier score is better) and the
+        ``likelihood_ratio_p`` of adding the model to the baseline; only a ``reason`` where there
+        is no baseline risk.
+    """
+    if patients.baseline is None:
+        return {"differences": [], "reason": "no baseline risk was given"}
+    tau = patients.last_horizon
+    rows = [
+        _difference(patients, draws, method, tau, _concordance(patients, method))
+        for method in ("harrell", "uno")
+    ]
+    for position, horizon in enumerate(patients.horizons):
+        for measure, make in _at_horizon(patients, position).items():
+            rows.append(_difference(patients, draws, measure, horizon, make))
+    return {"differences": rows, "likelihood_ratio_p": _likelihood_ratio(patients).to_json()}
+
+
+_Paired = Callable[[], PairedDifference]
+
+
+def _concordance(patients: Patients, method: str) -> _Paired:
+    baseline = patients.baseline
+    if baseline is None:
+        raise NotEstimable("no baseline risk was given")
+    tau = patients.last_horizon
+    return lambda: delta_concordance(
+        patients.outcome, baseline[:, -1], patients.order(), method=method, tau=tau
+    )
+
+
+def _at_horizon(patients: Patients, position: int) -> dict[str, _Paired]:
+    baseline, risks, horizon = patients.baseline, patients.risks, patients.horizons[position]
+    if baseline is None:
+        raise NotEstimable("no baseline risk was given")
+    base, y = baseline[:, position], patients.outcome
+    ranking = patients.order() if risks is None else risks[:, position]
+    found: dict[str, _Paired] = {"auc": lambda: delta_auc(y, base, ranking, horizon)}
+    if risks is not None:
+        risk = risks[:, position]
+        found["brier"] = lambda: delta_brier(y, base, risk, horizon)
+        found["ipa"] = lambda: delta_brier(y, base, risk, horizon, scaled=True)
+    return found
+
+
+def _difference(
+    patients: Patients, draws: Draws, measure: str, horizon: float, make: _Paired
+) -> dict[str, Any]:
+    events = events_by(patients.outcome, horizon)
+    estimator = f"difference in {measure}, model less baseline"
+    models: dict[str, float | None] = {"baseline": None, "model": None}
+    at = "" if measure in ("harrell", "uno") else f"@{horizon:g}"
+
+    def estimate() -> Estimate:
+        found = make()
+        models["baseline"], models["model"] = found.reference, found.candidate
+        return with_interval(
+            found.estimate,
+            lambda: found.interval(LEVEL),
+            draws=draws,
+            name=f"delta {measure}{at}",
+            estimator=estimator,
+            analytic_words="joint influence function",
+            n=found.n,
+            events=found.events,
+            horizon=horizon,
+        )
+
+    found = attempt(estimate, method=estimator, n=patients.n, events=events, horizon=horizon)
+    return {"measure": measure, **models, **found.to_json()}
+
+
+def _likelihood_ratio(patients: Patients) -> Estimate:
+    method = "likelihood-ratio test of adding the model to the baseline in a Cox model"
+    outcome = patients.outcome.only(1)
+
+    def make() -> Estimate:
+        if patients.baseline is None:
+            raise NotEstimable("no baseline risk was given")
+        base = patients.baseline[:, -1]
+        if ((base <= 0.0) | (base >= 1.0)).any():
+            raise NotEstimable(
+                "a baseline risk is exactly 0 or 1, where its log scale has no value"
+            )
+        order = patients.order()
+        if patients.score is None:
+            if ((order <= 0.0) | (order >= 1.0)).any():
+                raise NotEstimable("a risk is exactly 0 or 1, where its log scale has no value")
+            order = cloglog(order)
+        small = fit_cox(outcome, cloglog(base)[:, None], names=["baseline"])
+        both = np.column_stack([cloglog(base), order])
+        large = fit_cox(outcome, both, names=["baseline", "model"])
+        p = likelihood_ratio_test(small, large).p
+        return Estimate(
+            estimate=p, lower=None, upper=None, method=method, n=outcome.n, events=large.n_events
+        )
+
+    return attempt(make, method=method, n=outcome.n, events=outcome.n_events(1))

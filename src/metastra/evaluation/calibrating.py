@@ -1,0 +1,297 @@
+"""Calibration of the risks of one group of patients at each horizon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metastra.errors import NotEstimable
+from metastra.evaluation.draws import FEW_EVENTS, Draws, with_interval
+from metastra.evaluation.estimate import LEVEL, Estimate, Limits, attempt
+from metastra.evaluation.measures import NO_RISK, missing
+from metastra.evaluation.patients import Patients, Settings
+from metastra.stats.resampling import bootstrap_weights
+from metastra.survival.calibration import (
+    ObservedExpected,
+    WeakCalibration,
+    observed_expected,
+    weak_calibration,
+)
+from metastra.survival.calibration_curve import (
+    CalibrationCurve,
+    calibration_groups,
+    loess_curve,
+    spline_curve,
+)
+from metastra.survival.horizon import events_by
+from metastra.survival.intervals import normal_quantile, probability_interval
+from metastra.survival.outcome import Outcome
+
+__all__ = ["calibration"]
+
+_CURVE_POINTS = 41
+_CURVE_DRAWS = 200
+"""Draws for the interval of the ICI, which needs a new curve each time."""
+_MOST_FOR_CURVE_DRAWS = 5000
+_MIN_GROUP = 10
+"""Patients in a group of the calibration plot; smaller groups could show single patients."""
+
+_Array = NDArray[np.float64]
+_METHODS = {
+    "observed": "observed risk",
+    "expected": "mean of the risks",
+    "oe_ratio": "observed / expected",
+    "slope": "slope of pseudo-observations on log(-log(1 - risk))",
+    "intercept": "intercept of pseudo-observations, slope held at 1",
+    "ici": "integrated calibration index",
+}
+
+
+def calibration(patients: Patients, draws: Draws, settings: Settings) -> list[dict[str, Any]]:
+    """Compare risks with what was observed at each horizon.
+
+    Parameters
+    ----------
+    patients : Patients
+        Whom.
+    draws : Draws
+        For the intervals.
+    settings : Settings
+        Draws and seed of the ICI's interval.
+
+    Returns
+    -------
+    list of dict
+        For each horizon ``observed``, ``expected``, ``oe_ratio``, ``slope``, ``intercept``,
+        ``ici``, and ``curve`` and ``groups`` for the plot.
+
+    Notes
+    -----
+    McLernon et al. 2023; with competing events van Geloven et al. 2022; ICI: Austin et al. 2020.
+    """
+    return [_at(patients, draws, settings, k) for k in range(len(patients.horizons))]
+
+
+def _at(patients: Patients, draws: Draws, settings: Settings, position: int) -> dict[str, Any]:
+    horizon = patients.horizons[position]
+    if patients.risks is None:
+        numbers: dict[str, Any] = {
+            key: missing(patients, NO_RISK, method=method, horizon=horizon).to_json()
+            for key, method in _METHODS.items()
+        }
+        return {"horizon": horizon, **numbers, "curve": None, "groups": []}
+    risk = patients.risks[:, position]
+    large = _in_the_large(patients, draws, risk, horizon)
+    weak = _weak(patients, draws, risk, horizon)
+    curve = _curve(patients.outcome, risk, horizon)
+    numbers = {key: value.to_json() for key, value in (large | weak).items()}
+    numbers["ici"] = _ici(patients, settings, risk, horizon, curve).to_json()
+    return {
+        "horizon": horizon,
+        **numbers,
+        "curve": _curve_json(curve),
+        "groups": _groups(patients.outcome, risk, horizon),
+    }
+
+
+def _in_the_large(
+    patients: Patients, draws: Draws, risk: _Array, horizon: float
+) -> dict[str, Estimate]:
+    how = "Aalen–Johansen" if patients.competing else "one minus Kaplan–Meier"
+    methods = _METHODS | {"observed": f"observed risk, {how}"}
+    events = events_by(patients.outcome, horizon)
+
+    def limits(found: ObservedExpected, key: str) -> Limits:
+        if key == "oe_ratio":
+            return found.interval(LEVEL)
+        if key == "expected":
+            half = normal_quantile(LEVEL) * float(np.std(risk, ddof=1)) / np.sqrt(risk.size)
+            return max(found.expected - half, 0.0), min(found.expected + half, 1.0)
+        ends = probability_interval(
+            np.array([found.observed]),
+            np.array([found.observed_std_error]),
+            interval="log-log",
+            level=LEVEL,
+        )
+        lower, upper = float(ends[0][0]), float(ends[1][0])
+        if not np.isfinite([lower, upper]).all():
+            raise NotEstimable(f"no interval at an observed risk of {found.observed:g}")
+        return lower, upper
+
+    words = {
+        "observed": "standard error on the log-log scale",
+        "expected": "standard error of the mean",
+        "oe_ratio": "standard error of the observed risk, log scale",
+    }
+
+    def make(key: str) -> Callable[[], Estimate]:
+        def one() -> Estimate:
+            found = observed_expected(patients.outcome, risk, horizon)
+            values = {
+                "observed": found.observed,
+                "expected": found.expected,
+                "oe_ratio": found.ratio,
+            }
+            return with_interval(
+                values[key],
+                lambda: limits(found, key),
+                draws=draws,
+                name=f"model {key}@{horizon:g}",
+                estimator=methods[key],
+                analytic_words=words[key],
+                n=found.n,
+                events=found.events,
+                horizon=horizon,
+            )
+
+        return one
+
+    return {
+        key: attempt(make(key), method=methods[key], n=patients.n, events=events, horizon=horizon)
+        for key in words
+    }
+
+
+def _weak(patients: Patients, draws: Draws, risk: _Array, horizon: float) -> dict[str, Estimate]:
+    events = events_by(patients.outcome, horizon)
+
+    def make(key: str) -> Callable[[], Estimate]:
+        def one() -> Estimate:
+            found: WeakCalibration = weak_calibration(patients.outcome, risk, horizon)
+            part = found.slope if key == "slope" else found.intercept
+            return with_interval(
+                part.estimate,
+                lambda: part.interval(LEVEL),
+                # the intercept is not among the draws: its sandwich interval is taken
+                draws=draws if key == "slope" else Draws(sample=None, reason="not drawn"),
+                name=f"model {key}@{horizon:g}",
+                estimator=_METHODS[key],
+                analytic_words="sandwich standard error",
+                n=found.n,
+                events=found.events,
+                horizon=horizon,
+            )
+
+        return one
+
+    return {
+        key: attempt(make(key), method=_METHODS[key], n=patients.n, events=events, horizon=horizon)
+        for key in ("slope", "intercept")
+    }
+
+
+def _curve(outcome: Outcome, risk: _Array, horizon: float) -> CalibrationCurve | NotEstimable:
+    """Smooth the observed risk: a Cox spline, or loess where it has no form."""
+    try:
+        if not set(outcome.causes) - {1}:
+            try:
+                return spline_curve(outcome, risk, horizon)
+            except NotEstimable:
+                return loess_curve(outcome, risk, horizon)
+        return loess_curve(outcome, risk, horizon)
+    except NotEstimable as error:
+        return error
+
+
+def _ici(
+    patients: Patients,
+    settings: Settings,
+    risk: _Array,
+    horizon: float,
+    curve: CalibrationCurve | NotEstimable,
+) -> Estimate:
+    events = events_by(patients.outcome, horizon)
+
+    def make() -> Estimate:
+        if isinstance(curve, NotEstimable):
+            raise curve
+        method = f"{_METHODS['ici']} ({curve.smoother})"
+        lower = upper = reason = None
+        try:
+            lower, upper, n_draws = _ici_limits(patients, settings, risk, horizon)
+            method += f"; percentile bootstrap of patients, the first {n_draws} draws"
+        except NotEstimable as error:
+            reason = f"no interval: {error.reason}"
+        return Estimate(
+            estimate=curve.ici,
+            lower=lower,
+            upper=upper,
+            method=method,
+            n=curve.n,
+            events=events,
+            horizon=horizon,
+            reason=reason,
+        )
+
+    return attempt(make, method=_METHODS["ici"], n=patients.n, events=events, horizon=horizon)
+
+
+def _ici_limits(
+    patients: Patients, settings: Settings, risk: _Array, horizon: float
+) -> tuple[float, float, int]:
+    if settings.bootstrap == 0:
+        raise NotEstimable("no bootstrap was asked for, and the ICI has no other interval")
+    if patients.n > _MOST_FOR_CURVE_DRAWS:
+        raise NotEstimable(f"more than {_MOST_FOR_CURVE_DRAWS} patients; the curve is not redrawn")
+    events = events_by(patients.outcome, horizon)
+    if events < FEW_EVENTS:
+        raise NotEstimable(f"{events} events are too few to redraw the curve")
+    n_draws = min(settings.bootstrap, _CURVE_DRAWS)
+    values = []
+    for weights in bootstrap_weights(patients.n, replicates=n_draws, seed=settings.seed):
+        index = np.repeat(np.arange(patients.n), weights.astype(np.int64))
+        found = _curve(patients.outcome.take(index), risk[index], horizon)
+        if isinstance(found, CalibrationCurve):
+            values.append(found.ici)
+    if len(values) < 0.8 * n_draws:
+        raise NotEstimable(f"{n_draws - len(values)} of {n_draws} redrawn curves failed")
+    tail = 0.5 * (1.0 - LEVEL)
+    lower, upper = np.quantile(values, [tail, 1.0 - tail])
+    return float(lower), float(upper), n_draws
+
+
+def _curve_json(curve: CalibrationCurve | NotEstimable) -> dict[str, Any] | None:
+    """Read the curve at even steps of the risk, so that no patient can be read off it."""
+    if isinstance(curve, NotEstimable):
+        return None
+    low, high = np.quantile(curve.risk, [0.01, 0.99])
+    order = np.argsort(curve.risk, kind="stable")
+    risks = np.linspace(low, high, _CURVE_POINTS)
+    observed = np.interp(risks, curve.risk[order], curve.observed[order])
+    points = [
+        {"risk": float(x), "observed": float(y)} for x, y in zip(risks, observed, strict=True)
+    ]
+    return {"smoother": curve.smoother, "points": points}
+
+
+def _groups(outcome: Outcome, risk: _Array, horizon: float) -> list[dict[str, Any]]:
+    n_groups = min(5, outcome.n // _MIN_GROUP)
+    if n_groups < 2:
+        return []
+    try:
+        groups = calibration_groups(outcome, risk, horizon, n_groups=n_groups)
+    except NotEstimable:
+        return []
+    found = []
+    for group in groups:
+        ends = probability_interval(
+            np.array([group.observed]),
+            np.array([group.std_error]),
+            interval="log-log",
+            level=LEVEL,
+        )
+        lower, upper = (float(end[0]) if np.isfinite(end[0]) else None for end in ends)
+        found.append(
+            {
+                "n": group.n,
+                "events": group.events,
+                "mean_risk": group.mean_risk,
+                "observed": group.observed,
+                "lower": lower,
+                "upper": upper,
+            }
+        )
+    return found

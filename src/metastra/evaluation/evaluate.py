@@ -1,0 +1,181 @@
+"""The judge: every number of a validation, whole and for each cohort."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from metastra.evaluation.added_value import added_value
+from metastra.evaluation.calibrating import calibration
+from metastra.evaluation.checks import result_checks
+from metastra.evaluation.draws import draw
+from metastra.evaluation.measures import discrimination, overall
+from metastra.evaluation.patients import Patients, Settings
+from metastra.evaluation.risk_groups import Grouping, group_patients, risk_groups
+from metastra.evaluation.sensitivity import midpoint_sensitivity
+from metastra.evaluation.subgroups import subgroups
+from metastra.evaluation.utility import utility
+
+__all__ = ["SCHEMA", "Evaluation", "evaluate"]
+
+SCHEMA = 1
+"""Version of the layout of ``evaluation.json``."""
+
+_BINS = 20
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evaluation:
+    """The result of a validation.
+
+    Parameters
+    ----------
+    patients : Patients
+        Who was judged.
+    grouping : Grouping
+        Their risk groups.
+    document : mapping
+        Every number, as plain values.
+    """
+
+    patients: Patients = field(repr=False)
+    grouping: Grouping = field(repr=False)
+    document: Mapping[str, Any] = field(repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Write the result as plain values.
+
+        Returns
+        -------
+        dict
+            The content of ``evaluation.json``: strict JSON, no study ids.
+        """
+        return dict(self.document)
+
+
+def evaluate(
+    patients: Patients,
+    settings: Settings | None = None,
+    *,
+    bundle: str | None = None,
+    predictions_sha256: str = "",
+    flow: Mapping[str, Any] | None = None,
+    input_checks: tuple[Mapping[str, str], ...] = (),
+) -> Evaluation:
+    """Judge predictions.
+
+    Parameters
+    ----------
+    patients : Patients
+        Outcomes and predictions.
+    settings : Settings, optional
+        Draws, cutpoints and thresholds; the defaults when left out.
+    bundle : str, optional
+        Digest of the model, where all predictions name the same.
+    predictions_sha256 : str
+        Of the table of predictions.
+    flow : mapping, optional
+        Patients read, excluded and judged, in counts.
+    input_checks : tuple of mapping
+        Checks of the tables that were made while reading.
+
+    Returns
+    -------
+    Evaluation
+        Numbers that the data do not support are None with their reason.
+
+    Examples
+    --------
+    >>> from metastra.survival.outcome import Outcome
+    >>> rng = np.random.default_rng(1)
+    >>> risk = rng.uniform(0.1, 0.9, 200)
+    >>> time = np.where(rng.uniform(size=200) < risk, 1.0, 3.0)
+    >>> y = Outcome(time=time, event=time < 2.0)
+    >>> some = Patients(outcome=y, horizons=(2.0,), risks=risk[:, None])
+    >>> result = evaluate(some, Settings(bootstrap=100)).to_json()
+    >>> result["n"], round(result["discrimination"]["auc"][0]["estimate"], 2)
+    (200, 0.77)
+    """
+    chosen = settings or Settings()
+    head = {"bundle": bundle, "predictions_sha256": predictions_sha256}
+    grouping = group_patients(patients, chosen)
+    document = _judged(patients, chosen, grouping, head)
+    document["checks"] = [dict(check) for check in input_checks] + document["checks"]
+    document["cohorts"] = _cohorts(patients, chosen, grouping, head)
+    document["schema"] = SCHEMA
+    document["flow"] = dict(flow or {"judged": patients.n})
+    document["settings"] = {
+        "bootstrap": chosen.bootstrap,
+        "seed": chosen.seed,
+        "min_events": chosen.min_events,
+        "thresholds": list(chosen.thresholds),
+    }
+    document["sensitivity"] = {"midpoint": midpoint_sensitivity(patients)}
+    document["risk_distribution"] = _distribution(patients)
+    return Evaluation(patients=patients, grouping=grouping, document=document)
+
+
+def _judged(
+    patients: Patients, settings: Settings, grouping: Grouping, head: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Every number of one group of patients."""
+    y = patients.outcome
+    draws = draw(patients, settings)
+    document: dict[str, Any] = {
+        "n": patients.n,
+        "events": y.n_events(1),
+        "competing": y.n_events(2),
+        "horizons": list(patients.horizons),
+        "time_unit": str(patients.time_unit),
+        **head,
+        "cohorts": {},
+        "discrimination": discrimination(patients, draws),
+        "overall": overall(patients, draws),
+        "calibration": calibration(patients, draws, settings),
+        "utility": utility(patients, draws, settings),
+        "risk_groups": risk_groups(patients, grouping),
+        "added_value": added_value(patients, draws),
+        "subgroups": subgroups(patients, settings),
+    }
+    document["checks"] = result_checks(patients, document)
+    return document
+
+
+def _cohorts(
+    patients: Patients, settings: Settings, grouping: Grouping, head: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Each cohort by itself, with the cutpoints of the whole."""
+    if patients.cohort is None:
+        return {}
+    found = {}
+    for name in sorted(set(patients.cohort.tolist())):
+        mine = patients.cohort == name
+        part = Grouping(
+            cutpoints=grouping.cutpoints,
+            exploratory=grouping.exploratory,
+            scale=grouping.scale,
+            names=grouping.names,
+            group=grouping.group[mine],
+        )
+        found[str(name)] = _judged(patients.take(mine), settings, part, head)
+    return found
+
+
+def _distribution(patients: Patients) -> dict[str, Any]:
+    """Count patients in even bins of the risk by the last horizon, or of the score."""
+    risks = patients.risks
+    values = patients.order() if risks is None else risks[:, -1]
+    low, high = float(values.min()), float(values.max())
+    if risks is not None:
+        low, high = 0.0, float(np.clip(np.ceil(10.0 * high) / 10.0, 0.1, 1.0))
+    edges = np.linspace(low, high if high > low else low + 1.0, _BINS + 1)
+    happened = (patients.outcome.event == 1) & (patients.outcome.time <= patients.last_horizon)
+    return {
+        "scale": patients.scale,
+        "edges": [float(edge) for edge in edges],
+        "with_event": [int(k) for k in np.histogram(values[happened], edges)[0]],
+        "without_event": [int(k) for k in np.histogram(values[~happened], edges)[0]],
+    }

@@ -1,0 +1,126 @@
+"""Writing an `Evaluation` as one HTML file that opens offline and runs nothing.
+
+The page prints the values of ``evaluation.json`` and computes none of its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from metastra.catalogue import all_checks
+from metastra.evaluation.evaluate import Evaluation
+from metastra.report import wording
+from metastra.report.evaluation_figures import ShownFigure
+from metastra.report.svg_inline import inline_svg
+from metastra.report.theme import to_svg
+
+__all__ = ["RESEARCH_USE", "render_evaluation_page"]
+
+RESEARCH_USE = "Research use only. Not for diagnosis or treatment."
+_EVERY = 5
+"""Of the thresholds of the decision curve, every fifth is printed; all stand in the JSON."""
+
+
+def render_evaluation_page(evaluation: Evaluation, figures: Mapping[str, ShownFigure]) -> str:
+    """Write a validation as HTML text.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        The numbers.
+    figures : mapping of str to ShownFigure
+        Drawn by `metastra.report.evaluation_figures`.
+
+    Returns
+    -------
+    str
+        A whole document; equal evaluations give equal text.
+    """
+    environment = _environment()
+    loader = environment.loader
+    if loader is None:
+        raise RuntimeError("the page templates are not where the package keeps them")
+    sheet = loader.get_source(environment, "page.css")[0].strip()
+    digest = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    document = evaluation.to_json()
+    return environment.get_template("evaluation.html").render(
+        page={"research_use_only": RESEARCH_USE},
+        result=document,
+        titles={code: check.title for code, check in all_checks().items()},
+        utility=_printed_utility(document),
+        methods=_methods(document),
+        figures={name: _inline(name, shown) for name, shown in figures.items()},
+        style=Markup(sheet),  # noqa: S704 - our own file, named by its digest in the policy
+        policy=policy,
+    )
+
+
+def _inline(name: str, shown: ShownFigure) -> dict[str, Any]:
+    svg = inline_svg(
+        to_svg(shown.figure), name=f"f-{name}", title=shown.title, description=shown.explanation
+    )
+    return {
+        "title": shown.title,
+        "explanation": shown.explanation,
+        "svg": Markup(svg),  # noqa: S704 - written by ElementTree, which escapes all text
+    }
+
+
+def _printed_utility(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Choose the rows of the table: all of a few thresholds, every fifth of many."""
+    thresholds = list(document["settings"]["thresholds"])
+    if len(thresholds) > 2 * _EVERY:
+        thresholds = thresholds[_EVERY - 1 :: _EVERY]
+    return [row for row in document["utility"] if row["threshold"] in thresholds]
+
+
+def _methods(document: Mapping[str, Any]) -> list[str]:
+    """List each method once, in the order in which the numbers stand."""
+    found: dict[str, None] = {}
+
+    def walk(value: object) -> None:
+        if isinstance(value, dict):
+            if "method" in value and "estimate" in value:
+                found.setdefault(str(value["method"]))
+            for part in value.values():
+                walk(part)
+        elif isinstance(value, list):
+            for part in value:
+                walk(part)
+
+    walk({key: document[key] for key in ("discrimination", "overall", "calibration")})
+    walk({key: document[key] for key in ("utility", "risk_groups", "added_value", "subgroups")})
+    return list(found)
+
+
+def _shown(value: object) -> object:
+    """Prepare whatever is printed: foreign text loses what a reader cannot see."""
+    return wording.printable(value) if type(value) is str else value
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("metastra.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "count": wording.count,
+        "number": wording.number,
+        "one_line": wording.one_line,
+        "spreadsheet_safe": wording.spreadsheet_safe,
+    }
+    environment.globals |= {"interval": wording.interval, "plural": wording.plural}
+    return environment

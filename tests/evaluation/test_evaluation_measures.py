@@ -1,0 +1,307 @@
+"""The judge's numbers against published values, closed forms and known truth."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from metastra.errors import ConfigError, DataError
+from metastra.evaluation.draws import FEW_EVENTS
+from metastra.evaluation.evaluate import evaluate
+from metastra.evaluation.patients import Patients, Settings
+from metastra.evaluation.sensitivity import midpoint
+from metastra.storage import json_bytes
+from metastra.survival.outcome import Outcome
+
+NONE = Settings(bootstrap=0)
+EST = {"estimate", "lower", "upper", "level", "method", "n", "events", "horizon"}
+
+
+def made(n=400, seed=1, *, factor=1.0, competing=True, horizons=(1.0, 2.0), **more):
+    """Patients with exponential times whose risks are known; `factor` spoils them."""
+    rng = np.random.default_rng(seed)
+    rate = 0.15 * np.exp(rng.normal(0.0, 1.0, n))
+    other = 0.05 if competing else 1e-12
+    first = rng.exponential(1.0 / rate)
+    second = rng.exponential(1.0 / other, n)
+    censored = rng.uniform(0.5, 6.0, n)
+    time = np.minimum(np.minimum(first, second), censored)
+    event = np.where(time == first, 1, np.where(time == second, 2, 0))
+    total = rate + other
+    risks = np.column_stack([rate / total * -np.expm1(-total * t) for t in horizons])
+    return Patients(
+        outcome=Outcome(time=time, event=event),
+        horizons=horizons,
+        risks=np.minimum(risks * factor, 0.99),
+        **more,
+    )
+
+
+def estimates(value, path="$"):
+    """Every EST object of a document with its place."""
+    if isinstance(value, dict):
+        if "estimate" in value:
+            yield path, value
+        for key, part in value.items():
+            yield from estimates(part, f"{path}.{key}")
+    elif isinstance(value, list):
+        for position, part in enumerate(value):
+            yield from estimates(part, f"{path}[{position}]")
+
+
+def status(document, code):
+    """Status of one check."""
+    return next(check["status"] for check in document["checks"] if check["code"] == code)
+
+
+@pytest.fixture(scope="module")
+def full():
+    """A whole document with cohorts, subgroups, baseline and last negative examinations."""
+    one = made(600, seed=3)
+    site = np.array(["north", "south", "tiny"], dtype=object)[np.minimum(np.arange(600) // 297, 2)]
+    sex = np.array([None if i % 50 == 0 else "fm"[i % 2] for i in range(600)], dtype=object)
+    patients = Patients(
+        outcome=one.outcome,
+        horizons=one.horizons,
+        risks=one.risks,
+        baseline=0.3 * one.risks + 0.4,
+        cohort=site,
+        subgroups={"sex": sex},
+        last_negative=0.8 * one.outcome.time,
+    )
+    return patients, evaluate(patients, Settings(bootstrap=100, cutpoints=(0.1, 0.3))).to_json()
+
+
+def test_the_document_has_the_keys_of_the_contract(full):
+    """Whole and cohorts carry every key that outside scripts read."""
+    _, document = full
+    keys = {
+        "n", "events", "competing", "horizons", "time_unit", "bundle", "predictions_sha256",
+        "cohorts", "discrimination", "overall", "calibration", "utility", "risk_groups",
+        "added_value", "subgroups", "checks",
+    }  # fmt: skip
+    for part in (document, *document["cohorts"].values()):
+        assert keys <= set(part)
+        assert {"harrell", "uno", "auc"} <= set(part["discrimination"])
+        assert {"brier", "ipa", "integrated_brier"} <= set(part["overall"])
+        for row in part["calibration"]:
+            assert {"observed", "expected", "oe_ratio", "slope", "intercept", "ici"} <= set(row)
+        assert {"horizon", "threshold", "net_benefit", "treat_all"} <= set(part["utility"][0])
+        assert {"cutpoints", "groups", "hazard_ratios", "logrank_p"} <= set(part["risk_groups"])
+        assert {check["status"] for check in part["checks"]} <= {
+            "passed",
+            "issue",
+            "not_applicable",
+        }
+    assert document["time_unit"] == "days"
+    assert document["cohorts"]["tiny"]["n"] == 6
+
+
+def test_every_number_has_all_that_belongs_beside_it(full):
+    """EST objects are whole; a missing number always has its reason; limits enclose."""
+    _, document = full
+    found = list(estimates(document))
+    assert len(found) > 300
+    for path, number in found:
+        assert set(number) >= EST, path
+        assert number["method"], path
+        if number["estimate"] is None:
+            assert number["reason"], path
+            assert number["lower"] is None
+        if number["lower"] is not None:
+            assert number["lower"] <= number["upper"], path
+    json.loads(json_bytes(document))
+
+
+def test_the_same_seed_gives_the_same_bytes(full):
+    """Draws depend on the seed alone; another seed moves the intervals, not the estimates."""
+    patients, document = full
+    settings = {"bootstrap": 100, "cutpoints": (0.1, 0.3)}
+    again = evaluate(patients, Settings(**settings)).to_json()
+    other = evaluate(patients, Settings(**settings, seed=9)).to_json()
+    assert json_bytes(again) == json_bytes(document)
+    ours, theirs = document["discrimination"]["auc"][0], other["discrimination"]["auc"][0]
+    assert ours["estimate"] == theirs["estimate"]
+    assert ours["lower"] != theirs["lower"]
+
+
+def test_true_risks_pass_their_checks_as_often_as_promised():
+    """Of 20 studies with the true risks, 95% intervals hold 1 in at least 16 (binomial 99.7%)."""
+    studies = [evaluate(made(1000, seed=seed), NONE).to_json() for seed in range(20)]
+    for code in ("EV023", "EV024"):
+        assert sum(status(study, code) == "passed" for study in studies) >= 16
+    for code in ("EV021", "EV022", "EV025"):
+        assert {status(study, code) for study in studies} == {"passed"}
+
+
+def test_spoilt_risks_are_caught():
+    """Doubled risks fail O/E, shuffled risks look like chance, turned ones lie below it."""
+    high = evaluate(made(2000, seed=5, factor=2.0), Settings(bootstrap=200)).to_json()
+    assert status(high, "EV023") == "issue"
+    assert high["calibration"][-1]["oe_ratio"]["upper"] < 1.0
+    one = made(2000, seed=5)
+    mixed = one.risks[np.random.default_rng(0).permutation(2000)]
+    bad = Patients(outcome=one.outcome, horizons=one.horizons, risks=mixed)
+    found = evaluate(bad, Settings(bootstrap=200)).to_json()
+    assert status(found, "EV021") == "issue"
+    assert status(found, "EV025") == "issue"
+    turned = Patients(outcome=one.outcome, horizons=one.horizons, score=-one.risks[:, -1])
+    assert status(evaluate(turned, NONE).to_json(), "EV022") == "issue"
+
+
+def test_few_events_take_the_formula_and_say_so():
+    """Below 20 events the interval is the influence function's; above, the bootstrap's."""
+    few = evaluate(made(60, seed=2), Settings(bootstrap=100)).to_json()["discrimination"]["auc"][0]
+    assert few["events"] < FEW_EVENTS
+    assert "influence function" in few["method"]
+    assert "fewer than 20 events" in few["method"]
+    many = evaluate(made(400), Settings(bootstrap=100)).to_json()["discrimination"]["auc"][1]
+    assert many["events"] >= FEW_EVENTS
+    assert "percentile bootstrap of patients, 100 draws" in many["method"]
+
+
+def test_a_score_alone_is_ranked_and_not_calibrated():
+    """Without risks the order is judged, the scale is null with its reason."""
+    one = made(300, competing=False)
+    score = np.log(-np.log1p(-one.risks[:, -1]))
+    patients = Patients(outcome=one.outcome, horizons=one.horizons, score=score)
+    found = evaluate(patients, Settings(bootstrap=100)).to_json()
+    risk = evaluate(one, Settings(bootstrap=100)).to_json()
+    same = found["discrimination"]["auc"][-1], risk["discrimination"]["auc"][-1]
+    assert same[0]["estimate"] == pytest.approx(same[1]["estimate"])
+    assert same[0]["lower"] == pytest.approx(same[1]["lower"])
+    assert found["overall"]["brier"][0]["estimate"] is None
+    assert "no scale" in found["calibration"][0]["oe_ratio"]["reason"]
+    assert found["utility"][0]["net_benefit"]["estimate"] is None
+
+
+def test_subgroups_below_the_minimum_are_counted_only(full):
+    """Fewer than ten events give counts and the reason; missing labels are a row of their own."""
+    patients, document = full
+    rows = {row["label"]: row for row in document["subgroups"]}
+    assert set(rows) == {"f", "m", None}
+    assert rows["f"]["auc"]["estimate"] is not None
+    assert sum(row["n"] for row in rows.values()) == patients.n
+    lone = rows[None]
+    assert lone["n"] == 12
+    assert lone["auc"]["estimate"] is None
+    assert "fewer than 10" in lone["auc"]["reason"]
+
+
+def test_added_value_is_the_paired_difference(full):
+    """Each difference is the model's number less the baseline's."""
+    _, document = full
+    rows = {(row["measure"], row["horizon"]): row for row in document["added_value"]["differences"]}
+    assert {key[0] for key in rows} == {"harrell", "uno", "auc", "brier", "ipa"}
+    for row in rows.values():
+        assert row["estimate"] == pytest.approx(row["model"] - row["baseline"])
+    # the baseline keeps the order, so there is nothing to gain but calibration
+    assert rows["auc", 2.0]["estimate"] == pytest.approx(0.0, abs=1e-12)
+    assert rows["brier", 2.0]["upper"] < 0.0
+
+
+def test_cutpoints_put_a_patient_at_the_cut_into_the_higher_group():
+    """At or above a cutpoint is higher, as a threshold is read."""
+    y = Outcome(time=[1, 2, 3, 4, 5, 6], event=[1, 1, 1, 0, 1, 0])
+    risks = np.array([[0.5], [0.5], [0.2], [0.2], [0.1], [0.1]])
+    found = evaluate(
+        Patients(outcome=y, horizons=(3.5,), risks=risks),
+        Settings(bootstrap=0, cutpoints=(0.2, 0.5)),
+    ).to_json()["risk_groups"]
+    assert [group["n"] for group in found["groups"]] == [2, 2, 2]
+    assert found["exploratory"] is False
+    assert [group["name"] for group in found["groups"]] == ["low", "intermediate", "high"]
+
+
+def test_midpoints_move_only_events_of_interest():
+    """Competing events and censorings keep their times."""
+    y = Outcome(time=[8.0, 9.0, 6.0, 5.0], event=[1, 0, 2, 1])
+    some = Patients(
+        outcome=y,
+        horizons=(5.0,),
+        score=np.arange(4.0),
+        last_negative=np.array([2.0, 1.0, 1.0, np.nan]),
+    )
+    moved, n = midpoint(some)
+    assert moved.outcome.time.tolist() == [5.0, 9.0, 6.0, 5.0]
+    assert n == 1
+
+
+def test_a_horizon_past_a_cohort_is_null_there(full):
+    """A cohort whose follow-up ends early keeps its other numbers."""
+    one = made(400, seed=8)
+    early = np.arange(400) < 200
+    y = one.outcome
+    event = np.where(early & (y.time > 1.5), 0, y.event)
+    patients = Patients(
+        outcome=Outcome(time=np.where(early, np.minimum(y.time, 1.5), y.time), event=event),
+        horizons=one.horizons,
+        risks=one.risks,
+        cohort=np.where(early, "early", "late").astype(object),
+    )
+    found = evaluate(patients, Settings(bootstrap=100)).to_json()["cohorts"]["early"]
+    assert found["discrimination"]["auc"][0]["estimate"] is not None
+    assert found["discrimination"]["auc"][0]["lower"] is not None
+    assert found["discrimination"]["auc"][1]["estimate"] is None
+    assert "past the last follow-up" in found["discrimination"]["auc"][1]["reason"]
+
+
+def test_delayed_entry_gives_what_it_can():
+    """Observed risk honours delayed entry; weighted measures say why they do not exist."""
+    one = made(300)
+    y = Outcome(time=one.outcome.time, event=one.outcome.event, entry=0.3 * one.outcome.time)
+    found = evaluate(Patients(outcome=y, horizons=one.horizons, risks=one.risks)).to_json()
+    assert found["discrimination"]["harrell"]["estimate"] is not None
+    assert found["calibration"][0]["observed"]["estimate"] is not None
+    assert "delayed entry" in found["discrimination"]["auc"][0]["reason"]
+
+
+def test_gbsg2_gives_the_published_numbers(shared):
+    """STRATOS example (McLernon 2023): C 0.65, Uno 0.64, AUC 0.68 (0.62-0.73) at 5 years."""
+    table = pd.read_csv(shared / "data" / "reference_stats" / "gbsg2.csv")
+    patients = Patients(
+        outcome=Outcome(time=table["years"], event=table["rfs"]),
+        horizons=(4.99,),
+        time_unit="years",
+        risks=table[["pred5"]].to_numpy(),
+        score=table["PI"].to_numpy(),
+    )
+    found = evaluate(patients, Settings(bootstrap=500)).to_json()
+    assert found["discrimination"]["harrell"]["estimate"] == pytest.approx(0.65, abs=0.006)
+    assert found["discrimination"]["uno"]["estimate"] == pytest.approx(0.64, abs=0.006)
+    auc = found["discrimination"]["auc"][0]
+    assert auc["estimate"] == pytest.approx(0.68, abs=0.006)
+    assert auc["lower"] == pytest.approx(0.62, abs=0.015)
+    assert auc["upper"] == pytest.approx(0.73, abs=0.015)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"horizons": (2.0, 1.0)}, ConfigError),
+        ({"risks": np.ones((3, 1))}, DataError),
+        ({"risks": None}, DataError),
+        ({"outcome": Outcome(time=[1.0], event=[3])}, DataError),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(changes, error):
+    """Shapes, codes and horizons are checked before anything is computed."""
+    given = {
+        "outcome": Outcome(time=[1.0], event=[1]),
+        "horizons": (1.0,),
+        "risks": np.ones((1, 1)),
+    }
+    with pytest.raises(error):
+        Patients(**(given | changes))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"bootstrap": 5}, {"seed": -1}, {"cutpoints": (0.3, 0.1)}, {"thresholds": (0.0,)}]
+)
+def test_settings_out_of_range_are_refused(wrong):
+    """A setting that makes no sense ends before any computing."""
+    with pytest.raises(ConfigError):
+        Settings(**wrong)
