@@ -118,6 +118,28 @@ class Problem:
     severity: Severity = Severity.REFUSE
     patients: tuple[str, ...] = ()
 
+    def to_json(self) -> dict[str, object]:
+        """Write the problem as plain values.
+
+        Returns
+        -------
+        dict
+            code, severity, cohort, file, rows, column, found, expected, hint, patients
+            (pseudonyms); what is not given is None or empty.
+        """
+        return {
+            "code": self.code,
+            "severity": self.severity.value,
+            "cohort": self.where.cohort or None,
+            "file": self.where.file or None,
+            "rows": list(self.where.rows),
+            "column": self.where.column or None,
+            "found": self.found,
+            "expected": self.expected or None,
+            "hint": self.hint or None,
+            "patients": list(self.patients),
+        }
+
     def __str__(self) -> str:
         text = f"{self.code} {self.where}: {self.found}"
         if self.expected:

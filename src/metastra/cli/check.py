@@ -11,7 +11,6 @@ from metastra.cli.console import (
     RESEARCH_USE,
     print_json,
     print_problems,
-    problem_to_json,
     result,
     say,
 )
@@ -66,7 +65,7 @@ def register(app: typer.Typer) -> None:
                     "study": report.study.study.name,
                     "study_digest": report.study.digest,
                     "refused": report.refused,
-                    "problems": [problem_to_json(item) for item in report.problems],
+                    "problems": [item.to_json() for item in report.problems],
                     "flow": report.flow_json(),
                     "research_use": RESEARCH_USE,
                 }

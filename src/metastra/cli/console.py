@@ -15,7 +15,6 @@ __all__ = [
     "close_stdout",
     "print_json",
     "print_problems",
-    "problem_to_json",
     "result",
     "say",
 ]
@@ -84,33 +83,6 @@ def _write(text: str) -> None:
 def _forget_stdout() -> None:
     """Send the rest nowhere, so that the exit code still says how the work went."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def problem_to_json(problem: Problem) -> dict[str, Any]:
-    """Write a problem as plain values.
-
-    Parameters
-    ----------
-    problem : Problem
-        Any.
-
-    Returns
-    -------
-    dict
-        code, severity, cohort, file, rows, column, found, expected, hint, patients (pseudonyms).
-    """
-    return {
-        "code": problem.code,
-        "severity": problem.severity.value,
-        "cohort": problem.where.cohort or None,
-        "file": problem.where.file or None,
-        "rows": list(problem.where.rows),
-        "column": problem.where.column or None,
-        "found": problem.found,
-        "expected": problem.expected or None,
-        "hint": problem.hint or None,
-        "patients": list(problem.patients),
-    }
 
 
 def print_problems(problems: Iterable[Problem], *, notes: bool = True) -> None:

@@ -13,7 +13,6 @@ from metastra.cli.console import (
     RESEARCH_USE,
     print_json,
     print_problems,
-    problem_to_json,
     result,
     say,
 )
@@ -242,7 +241,7 @@ def _judge(
             {
                 "out": str(out),
                 "files": sorted(files),
-                "problems": [problem_to_json(item) for item in judged.problems],
+                "problems": [item.to_json() for item in judged.problems],
                 "evaluation": document,
                 "research_use": RESEARCH_USE,
             }

@@ -18,7 +18,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import typer
 
-from metastra.cli.console import print_json, problem_to_json, say
+from metastra.cli.console import print_json, say
 from metastra.errors import (
     BusyError,
     ConfigError,
@@ -174,7 +174,7 @@ def _tell(error: BaseException, code: Exit, *, as_json: bool) -> None:
                 "METASTRA_DEBUG=1 shows all of it; please report it"
             )
     if as_json:
-        problems = [problem_to_json(item) for item in getattr(error, "problems", ())]
+        problems = [item.to_json() for item in getattr(error, "problems", ())]
         first = message.splitlines()[0] if message else type(error).__name__
         print_json(
             {"error": first, "kind": type(error).__name__, "exit": int(code), "problems": problems}

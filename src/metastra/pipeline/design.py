@@ -25,7 +25,7 @@ _SIMULATED = (
 )
 _ESTIMATORS = {
     "auc": (
-        "IPCW cumulative/dynamic AUC, controls free of the event; logit interval, influence function",
+        "IPCW cumulative/dynamic AUC, controls free of the event; interval on the logit scale",
         "Blanche et al., Stat Med 2013;32:5381-5397",
     ),
     "oe_ratio": (
@@ -133,7 +133,7 @@ def design_document(design: Design) -> dict[str, Any]:
             "value": design.hazard_ratio,
             "events_low": design.events.lower,
             "value_at_events_low": design.hazard_ratio_few,
-            "reason": None if design.hazard_ratio_few else "there may be no event",
+            "reason": None if design.hazard_ratio_few else "fewer than 5 events are possible",
         },
         "sample_size": _sample_size(design),
         "calendar": _calendar(design),

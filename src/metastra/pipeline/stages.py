@@ -15,7 +15,7 @@ from metastra.cohort.split_store import redrawn_split, stored_split
 from metastra.digest import digest_value
 from metastra.errors import DataError, IntegrityError, Severity
 from metastra.pipeline.opening import OpenedStudy
-from metastra.pipeline.page import page_bytes, problem_records
+from metastra.pipeline.page import page_bytes
 from metastra.storage import (
     Manifest,
     Parent,
@@ -174,7 +174,7 @@ def _cohort_files(work: Workshop) -> dict[str, bytes]:
     return {
         "cohort.csv": csv_bytes(list(frame.columns), rows),
         "flow.json": json_bytes(work.report.flow_json()),
-        "check.json": json_bytes({"problems": problem_records(work.report.problems)}),
+        "check.json": json_bytes({"problems": [item.to_json() for item in work.report.problems]}),
     }
 
 
