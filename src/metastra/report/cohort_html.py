@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from metastra.report import wording
 from metastra.report.cohort_page import CohortPage
 from metastra.report.fold_bars import FoldBars
+from metastra.report.pages import page_environment
 from metastra.report.svg_inline import inline_svg
 from metastra.report.theme import to_svg
 from metastra.storage.atomic import write_atomically
@@ -53,14 +51,14 @@ def render_cohort_page(page: CohortPage) -> str:
     >>> "Research use only" in render_cohort_page(cohort_page_from(None))
     True
     """
-    loader = _environment().loader
+    loader = page_environment().loader
     if loader is None:
         raise RuntimeError("the page templates are not where the package keeps them")
-    sheet = loader.get_source(_environment(), "page.css")[0].strip()
+    sheet = loader.get_source(page_environment(), "page.css")[0].strip()
     digest = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     return (
-        _environment()
+        page_environment()
         .get_template("cohort.html")
         .render(
             page=page.to_json(),
@@ -131,33 +129,3 @@ def _figures(page: CohortPage) -> dict[str, Markup]:
 def _inline(name: str, title: str, description: str, figure: Figure) -> Markup:
     svg = inline_svg(to_svg(figure), name=f"f-{name}", title=title, description=description)
     return Markup(svg)  # noqa: S704 - written by ElementTree, which escapes all text
-
-
-def _shown(value: object) -> object:
-    """Prepare whatever is printed: foreign text loses what a reader cannot see."""
-    return wording.printable(value) if type(value) is str else value
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("metastra.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "count": wording.count,
-        "number": wording.number,
-        "one_line": wording.one_line,
-        "percent": wording.percent,
-        "spreadsheet_safe": wording.spreadsheet_safe,
-    }
-    environment.globals |= {
-        "interval": wording.interval,
-        "joined": wording.joined,
-        "plural": wording.plural,
-    }
-    return environment

@@ -8,16 +8,14 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from metastra.catalogue import all_checks
 from metastra.evaluation.evaluate import Evaluation
-from metastra.report import wording
 from metastra.report.evaluation_figures import ShownFigure
+from metastra.report.pages import page_environment
 from metastra.report.svg_inline import inline_svg
 from metastra.report.theme import to_svg
 
@@ -43,7 +41,7 @@ def render_evaluation_page(evaluation: Evaluation, figures: Mapping[str, ShownFi
     str
         A whole document; equal evaluations give equal text.
     """
-    environment = _environment()
+    environment = page_environment()
     loader = environment.loader
     if loader is None:
         raise RuntimeError("the page templates are not where the package keeps them")
@@ -99,28 +97,3 @@ def _methods(document: Mapping[str, Any]) -> list[str]:
     walk({key: document[key] for key in ("discrimination", "overall", "calibration")})
     walk({key: document[key] for key in ("utility", "risk_groups", "added_value", "subgroups")})
     return list(found)
-
-
-def _shown(value: object) -> object:
-    """Prepare whatever is printed: foreign text loses what a reader cannot see."""
-    return wording.printable(value) if type(value) is str else value
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("metastra.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "count": wording.count,
-        "number": wording.number,
-        "one_line": wording.one_line,
-        "spreadsheet_safe": wording.spreadsheet_safe,
-    }
-    environment.globals |= {"interval": wording.interval, "plural": wording.plural}
-    return environment
