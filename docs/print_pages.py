@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from metastra.catalogue import all_checks
+from metastra.cli.app import app
 from metastra.study import sections
 from metastra.study.endpoints import ENDPOINTS
 from metastra.study.study import Study
@@ -32,7 +33,6 @@ FAMILIES = {
     "SP": "Splits",
     "EV": "Evaluation",
 }
-VERBS = ("init", "check", "run", "why", "evaluate", "endpoints", "demo", "doctor")
 
 
 def architecture() -> str:
@@ -165,7 +165,8 @@ def command_line() -> str:
         "0 ok · 1 internal error · 2 usage or configuration · 3 data refused · 4 finished, some ",
         "items failed · 5 integrity · 6 busy · 7 out of disk or memory · 130 interrupted.\n",
     ]
-    for verb in ("", *VERBS):
+    verbs = [command.name or command.callback.__name__ for command in app.registered_commands]
+    for verb in ("", *verbs):
         command = ["metastra", *([verb] if verb else []), "--help"]
         text = subprocess.run(
             [sys.executable, "-m", *command],

@@ -1,5 +1,5 @@
 """``python -m metastra`` is the same as ``metastra``."""
 
-from metastra.cli import main
+from metastra.cli.main import main
 
 main()

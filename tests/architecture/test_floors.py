@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,37 @@ def run_python(code: str) -> subprocess.CompletedProcess[str]:
 def test_every_import_goes_down():
     """A module imports its own package or a lower floor, never a sibling or an upper one."""
     assert list(violations(SOURCE)) == []
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """Inside a package too, and also through imports inside functions, nothing runs in a circle."""
+    names = {
+        ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__")
+        for path in MODULES
+    }
+    graph: dict[str, set[str]] = {}
+    for path in MODULES:
+        me = ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(
+            ".__init__"
+        )
+        graph[me] = {
+            name for name in _imported(path) if name in names and name not in (me, "metastra")
+        }
+    # a package's __init__ gathers its modules; a module naming its own package is the circle
+    order = graphlib.TopologicalSorter(graph)
+
+    order.prepare()
+
+
+def _imported(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
 
 
 def test_the_walk_sees_an_import_that_goes_up(tmp_path):

@@ -161,7 +161,7 @@ def test_an_internal_error_names_the_line_and_no_patient(study):
         "def broken(*_):\n"
         "    raise KeyError('NO-0001')\n"
         "opening.check_study = broken\n"
-        "from metastra.cli import main\n"
+        "from metastra.cli.main import main\n"
         "main()\n"
     )
     words = [sys.executable, "-c", program, "check", str(study), "--json"]

@@ -22,7 +22,7 @@ def test_help_loads_nothing_heavy(verb):
     heavy = HEAVY if verb else [*HEAVY, "pydantic"]
     program = (
         "import sys\n"
-        "from metastra.cli import main\n"
+        "from metastra.cli.main import main\n"
         "try:\n"
         "    main()\n"
         "except SystemExit as end:\n"

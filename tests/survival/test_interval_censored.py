@@ -219,6 +219,12 @@ def test_what_has_no_interval_is_not_given_one() -> None:
     """No event: no bootstrap; weights of 0: no fit; odd arguments: refused."""
     free = IntervalCensored(left=[24, 24], right=[np.inf, np.inf])
     assert turnbull(free).risk_at(24.0).risk == 0.0
+    rows = dating_sensitivity(free, 24.0, grace=3.0, seed=1).rows
+    assert [(row.risk, row.lower) for row in rows] == [(0.0, None)] * 4
+    assert all(row.reason for row in rows)
+    past = dating_sensitivity(free, 30.0, grace=3.0, seed=1)
+    assert [row.risk for row in past.rows] == [None] * 4
+    assert past.spread is None
     with pytest.raises(NotEstimable, match="risk_bound"):
         bootstrap_interval_risk(free, 24.0, seed=1)
     with pytest.raises(NotEstimable, match="weight"):

@@ -157,7 +157,7 @@ def test_options_out_of_range_are_refused() -> None:
         beta_product_limits(y, 24.0, upper_tail=2.0)
     with pytest.raises(ConfigError, match="horizon"):
         beta_product_limits(y, np.inf)
-    with pytest.raises(ValueError, match="wald"):
+    with pytest.raises(ConfigError, match="wald"):
         risk_bound(y, 24.0, method="wald")
 
 

@@ -106,46 +106,52 @@ def read_part(study: Study, section: CohortSection, pseudonyms: Pseudonyms) -> C
         study, section, clini, tables.event, ids=tables.ids, pseudonymise=pseudonymise
     )
     problems += found
-    origins = _origins(study, clini, tables.ids, actual)
-    problems += measured_late(
-        study,
-        clini,
-        ids=tables.ids,
-        origins=origins,
-        actual=actual,
-        pseudonymise=pseudonymise,
-    )
+    problems += _late_values(study, tables, clini, pseudonymise)
     specimens, slides, n_listed, found = _tissue(study, tables, pseudonymise)
     problems += found
     temporal, found = _temporal(study, clini, actual)
     problems += found
     names = clinical_columns(study, section.name)
     columns = {name: clini.column(actual(name)) for name in names if clini.has(actual(name))}
-    patients = []
-    for index, patient in enumerate(tables.ids):
+
+    def patient_at(index: int, patient: str) -> Patient:
         mine = tuple(specimens.get(patient, ()))
         chosen = select_slides(slides.get(patient, ()), study.slides)
-        patients.append(
-            Patient(
-                id=patient,
-                pseudonym=pseudonymise(patient),
-                cohort=section.name,
-                key=_key(study, section, patient),
-                row=int(clini.rows[index]),
-                values={name: cells[index] for name, cells in columns.items()}
-                | _facts(derived, index, mine),
-                temporal=temporal[index],
-                course=_with_procedure(courses.get(patient, Course()), mine, chosen),
-                specimens=mine,
-                slides=chosen,
-            )
+        values = {name: cells[index] for name, cells in columns.items()}
+        return Patient(
+            id=patient,
+            pseudonym=pseudonymise(patient),
+            cohort=section.name,
+            key=_key(study, section, patient),
+            row=int(clini.rows[index]),
+            values=values | _facts(derived, index, mine),
+            temporal=temporal[index],
+            course=_with_procedure(courses.get(patient, Course()), mine, chosen),
+            specimens=mine,
+            slides=chosen,
         )
+
+    patients = [patient_at(index, patient) for index, patient in enumerate(tables.ids)]
     problems += _without_slides(tables, patients, slides)
     return CohortPart(
         tables=tables,
         patients=tuple(patients),
         problems=tuple(problems),
         n_slides_listed=n_listed,
+        pseudonymise=pseudonymise,
+    )
+
+
+def _late_values(
+    study: Study, tables: CohortTables, clini: Table, pseudonymise: Callable[[str], str]
+) -> list[Problem]:
+    actual = column_namer(tables.section)
+    return measured_late(
+        study,
+        clini,
+        ids=tables.ids,
+        origins=_origins(study, clini, tables.ids, actual),
+        actual=actual,
         pseudonymise=pseudonymise,
     )
 

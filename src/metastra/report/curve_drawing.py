@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
+from metastra.report.curve_data import CurveData, CurveKind
 from metastra.report.curve_line import CurveLine
 from metastra.report.lettering import drawable, width_pt, wrapped
 from metastra.report.theme import (
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from metastra.report.curves import Curves
-
 __all__ = ["draw_curves"]
 
 _WIDTH_MM = 170.0
@@ -39,7 +38,7 @@ _ROW_MM = 4.2
 _PT_PER_MM = 72.0 / 25.4
 
 
-def draw_curves(curves: Curves) -> Figure:
+def draw_curves(curves: CurveData) -> Figure:
     """Draw curves and, below them, how many are at risk and had the event.
 
     Parameters
@@ -81,17 +80,17 @@ def draw_curves(curves: Curves) -> Figure:
     return figure
 
 
-def _left_margin(curves: Curves) -> float:
+def _left_margin(curves: CurveData) -> float:
     """Room for the longest name, within reason."""
     names = [width_pt(drawable(line.label), TEXT_PT) for line in curves.lines]
     return float(min(max(max(names) / _PT_PER_MM + 17.0, 27.0), 52.0))
 
 
-def _last_time(curves: Curves) -> float:
+def _last_time(curves: CurveData) -> float:
     return float(max([*(line.times[-1] for line in curves.lines), *curves.options.horizons]))
 
 
-def _draw_horizons(axes: Axes, curves: Curves) -> None:
+def _draw_horizons(axes: Axes, curves: CurveData) -> None:
     for horizon in curves.options.horizons:
         decides = horizon == curves.options.primary
         axes.axvline(horizon, color=FAINT if decides else RULE, lw=0.7, ls=(0, (2, 2)), zorder=0.5)
@@ -109,7 +108,7 @@ def _draw_horizons(axes: Axes, curves: Curves) -> None:
         )
 
 
-def _draw_line(axes: Axes, curves: Curves, line: CurveLine, style: GroupStyle) -> None:
+def _draw_line(axes: Axes, curves: CurveData, line: CurveLine, style: GroupStyle) -> None:
     firm, weak = _segments(line, curves.options.min_at_risk)
     axes.plot(
         *firm,
@@ -184,9 +183,7 @@ def _band(
     return line.times[kept], lower[kept], upper[kept]
 
 
-def _dress(axes: Axes, curves: Curves) -> None:
-    from metastra.report.curves import CurveKind
-
+def _dress(axes: Axes, curves: CurveData) -> None:
     label = {
         CurveKind.INCIDENCE: "Cumulative incidence",
         CurveKind.SURVIVAL: "Event-free",
@@ -237,10 +234,8 @@ def _is_weak(line: CurveLine, min_at_risk: int) -> bool:
     return bool((line.n_risk < min_at_risk).any())
 
 
-def _top(curves: Curves) -> float:
+def _top(curves: CurveData) -> float:
     """Upper end of the axis: 100 % for curves that fall, a round share for curves that rise."""
-    from metastra.report.curves import CurveKind
-
     if curves.kind is not CurveKind.INCIDENCE:
         return 1.0
     tops = []
@@ -252,10 +247,10 @@ def _top(curves: Curves) -> float:
     return next((step for step in steps if max(tops) <= step), 1.0)
 
 
-def _draw_table(axes: Axes, curves: Curves, styles: tuple[GroupStyle, ...], left_mm: float) -> None:
+def _draw_table(
+    axes: Axes, curves: CurveData, styles: tuple[GroupStyle, ...], left_mm: float
+) -> None:
     """Write the counts below their ticks, and each group's sample of line before its name."""
-    from metastra.report.curves import CurveKind
-
     lost = curves.kind is CurveKind.FOLLOW_UP
     blocks = (
         ("At risk", [line.at_risk for line in curves.lines]),
