@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# a shared machine is slow at times; what a property test may not do is time out
-settings.register_profile("metastra", deadline=None)
+# a shared machine is slow at times; what a property test may not do is time out.  The same examples
+# come every time, so that a run can be repeated; METASTRA_EXPLORE=1 looks for new ones.
+settings.register_profile(
+    "metastra", deadline=None, derandomize="METASTRA_EXPLORE" not in os.environ
+)
 settings.load_profile("metastra")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
