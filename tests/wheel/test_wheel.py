@@ -54,7 +54,7 @@ def test_the_core_has_no_torch_and_still_checks_runs_and_judges(core, tmp_path):
     ]
     table.write_text("PATIENT,t,e,risk\n" + "\n".join(rows) + "\n")
     options = ["--time", "t", "--event", "e", "--risk", "risk", "--horizon", "24"]
-    options += ["--time-unit", "months", "--bootstrap", "50", "--out", tmp_path / "out"]
+    options += ["--time-unit", "months", "--bootstrap", "100", "--out", tmp_path / "out"]
     judged = run(core / "metastra", "evaluate", table, *options)
     assert judged.returncode == 0, judged.stderr
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["n"] == 200
