@@ -37,11 +37,15 @@ def test_the_study_without_faults_is_accepted(tmp_path):
 def test_a_planted_fault_is_found(name, tmp_path):
     """Its code is among the problems, and its remedy is not empty."""
     fault = FAULTS[name]
+    told = {
+        (p.code, str(p.where), p.found)
+        for p in problems_of(tmp_path / "clean", study_file=fault.study_file)
+    }
 
     found = [
-        problem
-        for problem in problems_of(tmp_path, faults=[name], study_file=fault.study_file)
-        if problem.code == fault.code
+        p
+        for p in problems_of(tmp_path / "faulty", faults=[name], study_file=fault.study_file)
+        if p.code == fault.code and (p.code, str(p.where), p.found) not in told
     ]
 
     assert found

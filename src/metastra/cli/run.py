@@ -42,8 +42,10 @@ def register(app: typer.Typer) -> None:
         """Run the stages of a study that are missing or stale, and leave the rest alone."""
         from metastra.pipeline.opening import open_study
         from metastra.pipeline.run import run_study
+        from metastra.progress import automatic_progress, use_progress
 
-        summary = run_study(open_study(study, key), only=only, dry_run=dry_run, redraw=redraw)
+        with use_progress(automatic_progress()):
+            summary = run_study(open_study(study, key), only=only, dry_run=dry_run, redraw=redraw)
         if as_json:
             print_json(summary.to_json())
             return
