@@ -32,6 +32,10 @@ FAMILIES = {
     "LK": "Leakage",
     "SP": "Splits",
     "EV": "Evaluation",
+    "SL": "Slides and feature files",
+    "QC": "Quality of slides",
+    "BU": "Bundles",
+    "PR": "Prospective studies",
 }
 
 

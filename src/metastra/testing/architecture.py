@@ -46,7 +46,10 @@ class Floor:
 
 FLOORS: tuple[Floor, ...] = (
     Floor(name="ground: words", shared=("errors", "units", "digest", "progress", "version")),
-    Floor(name="ground: catalogue, pseudonyms", shared=("catalogue", "pseudonyms")),
+    Floor(
+        name="ground: catalogue, executor, keys",
+        shared=("catalogue", "executor", "pseudonyms", "signing"),
+    ),
     Floor(name="ground: storage", shared=("storage",)),
     Floor(name="vocabulary", shared=("study", "survival", "stats")),
     Floor(name="tables, stores, maps", shared=("cohort", "features", "spatial")),
