@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metastra.errors import ConfigError, NotEstimable
-from metastra.survival.concordance_pairs import dense_rank
 from metastra.survival.horizon import HorizonView
+from metastra.survival.sorting_kernel import dense_rank
 
 __all__ = ["AucParts", "Controls", "as_controls", "auc_parts", "is_control", "weigh_sides"]
 

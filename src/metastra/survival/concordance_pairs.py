@@ -16,8 +16,9 @@ from metastra.survival.concordance_kernel import (
     tied_pairs,
 )
 from metastra.survival.outcome import Outcome
+from metastra.survival.sorting_kernel import dense_rank
 
-__all__ = ["PairCounts", "censoring_left", "count_pairs", "dense_rank"]
+__all__ = ["PairCounts", "censoring_left", "count_pairs"]
 
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
@@ -104,31 +105,6 @@ class PairCounts:
             won=won,
             compared=compared,
         )
-
-
-def dense_rank(values: _Floats) -> tuple[_Ints, int]:
-    """Rank values so that equal ones share a rank and ranks have no gaps.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n,)
-        Finite.
-
-    Returns
-    -------
-    rank : ndarray of shape (n,), int64
-        From 0.
-    n_ranks : int
-        Number of distinct values.
-
-    Examples
-    --------
-    >>> rank, n_ranks = dense_rank(np.array([5.0, 1.0, 5.0]))
-    >>> rank.tolist(), n_ranks
-    ([1, 0, 1], 2)
-    """
-    unique, inverse = np.unique(values, return_inverse=True)
-    return inverse.astype(np.int64, copy=False).reshape(values.shape), unique.size
 
 
 def censoring_left(group: _Ints, event: NDArray[np.bool_], weights: _Floats) -> _Floats:
@@ -292,7 +268,7 @@ def _records(
     strict: bool,
 ) -> _Records:
     rank, n_ranks = dense_rank(score)
-    patient = np.argsort(outcome.time)
+    patient = outcome.order
     group = _dense_group(outcome.time[patient])
     entering = np.zeros(outcome.n, dtype=np.bool_)
     if outcome.entry is not None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from metastra.errors import DataError, Problem, Where
+from metastra.survival.sorting_kernel import stable_order
 
 __all__ = ["Outcome", "merge_near_ties"]
 
@@ -70,7 +72,8 @@ class Outcome:
         if problems:
             raise DataError("the outcome cannot be used", problems)
         if entries is None:
-            times = merge_near_ties(times)
+            times, order = _merged(times)
+            self.__dict__["order"] = order
         else:
             merged = merge_near_ties(np.concatenate([times, entries]))
             times, entries = merged[: times.size], merged[times.size :]
@@ -83,6 +86,11 @@ class Outcome:
     def n(self) -> int:
         """Number of patients."""
         return int(self.time.size)
+
+    @cached_property
+    def order(self) -> NDArray[np.int64]:
+        """Positions of the patients in the order of their times."""
+        return stable_order(self.time)
 
     @property
     def causes(self) -> tuple[int, ...]:
@@ -201,18 +209,27 @@ def merge_near_ties(times: NDArray[np.float64]) -> NDArray[np.float64]:
     >>> merge_near_ties(np.array([0.3, 0.1 + 0.2, 1.0])).tolist()
     [0.3, 0.3, 1.0]
     """
-    if times.size == 0:
-        return times.copy()
-    unique, inverse = np.unique(times, return_inverse=True)
-    if unique.size > 1:
-        gap = np.diff(unique)
-        scale = float(np.mean(np.abs(unique)))
-        close = (gap <= _TIE_TOLERANCE) | (gap <= _TIE_TOLERANCE * scale)
-        if close.any():
-            group = np.concatenate([[0], np.cumsum(~close)])
-            first = np.concatenate([[True], ~close])
-            unique = unique[first][group]
-    return np.ascontiguousarray(unique[inverse].reshape(times.shape))
+    return _merged(times)[0]
+
+
+def _merged(times: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Make near ties equal, and give the order of the times, which that does not change."""
+    order = stable_order(times)
+    if times.size < 2:
+        return times.copy(), order
+    ordered = times[order]
+    first = np.concatenate([[True], ordered[1:] != ordered[:-1]])
+    unique = ordered[first]
+    gap = np.diff(unique)
+    scale = float(np.mean(np.abs(unique)))
+    close = (gap <= _TIE_TOLERANCE) | (gap <= _TIE_TOLERANCE * scale)
+    if not close.any():
+        return times.copy(), order
+    run = np.concatenate([[0], np.cumsum(~close)])
+    leader = unique[np.concatenate([[True], ~close])][run]
+    merged = np.empty_like(times)
+    merged[order] = leader[np.cumsum(first) - 1]
+    return merged, order
 
 
 def _unchecked(

@@ -11,12 +11,12 @@ from metastra.errors import DataError
 from metastra.survival.auc_parts import Controls, as_controls
 from metastra.survival.calibration import cloglog
 from metastra.survival.concordance_kernel import ASK_FIRST, INSERT_FIRST, INSERT_SECOND
-from metastra.survival.concordance_pairs import dense_rank
 from metastra.survival.horizon import view_at
 from metastra.survival.outcome import Outcome
 from metastra.survival.panel_kernel import concordance_pair, horizon_measures
 from metastra.survival.pseudo_values import SortedStatus
 from metastra.survival.scores import as_risk, as_risk_score
+from metastra.survival.sorting_kernel import dense_rank
 from metastra.survival.tally_kernel import censoring_curve, tally
 
 __all__ = ["ValidationPanel"]
