@@ -1,0 +1,1 @@
+"""Nuclei: found without weights, or read from the files of other software."""

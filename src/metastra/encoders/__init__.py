@@ -1,0 +1,1 @@
+"""Encoders: from the pixels of a tile to numbers, each with a card that says what made them."""

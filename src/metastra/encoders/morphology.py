@@ -1,0 +1,101 @@
+"""The embedded encoder: named, interpretable features of a haematoxylin and eosin tile."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metastra.encoders import stain_features
+from metastra.encoders.encoder import EncoderCard, require_tiles
+from metastra.encoders.feature import Feature
+from metastra.encoders.tile_maps import TileMaps, prepare
+
+__all__ = ["FEATURES", "Morphology"]
+
+_GROUPS = (stain_features,)
+_REVISION = "0"
+
+FEATURES: tuple[Feature, ...] = tuple(feature for group in _GROUPS for feature in group.FEATURES)
+"""All features in the order of the columns."""
+
+
+class Morphology:
+    """Named features of tiles: no weights, no download, CPU.
+
+    Parameters
+    ----------
+    mpp : float
+        Micrometres per pixel of the tiles, 0.2 to 1.5.  Every scale is in micrometres, so the
+        features mean the same at another mpp, but what a coarse tile does not show is lost.
+    tile_px : int
+        Side of the tiles in pixels, at least 32.
+
+    Raises
+    ------
+    ValueError
+        If mpp or tile_px is out of range.
+
+    Notes
+    -----
+    Where a tile does not hold what a feature is about, for instance the mean size of nuclei in a
+    tile without nuclei, the feature is 0; the feature that counts the things says so.
+
+    Examples
+    --------
+    >>> encoder = Morphology()
+    >>> encoder.encode(np.full((2, 224, 224, 3), 255, np.uint8)).shape == (2, len(FEATURES))
+    True
+    """
+
+    def __init__(self, *, mpp: float = 0.5, tile_px: int = 224) -> None:
+        if not 0.2 <= mpp <= 1.5:
+            raise ValueError(f"morphology was asked for {mpp:g} µm per pixel; expected 0.2 to 1.5")
+        if tile_px < 32:
+            raise ValueError(f"morphology was asked for tiles of {tile_px} px; expected 32 or more")
+        self._card = EncoderCard(
+            name="morphology",
+            source="metastra, embedded",
+            revision=_REVISION,
+            weights_sha256=None,
+            licence="Apache-2.0",
+            mpp=mpp,
+            tile_px=tile_px,
+            dimension=len(FEATURES),
+            feature_names=tuple(feature.name for feature in FEATURES),
+            engine="numba",
+            precision="float32",
+        )
+
+    @property
+    def card(self) -> EncoderCard:
+        """What this encoder is."""
+        return self._card
+
+    def encode(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Measure every tile.
+
+        Parameters
+        ----------
+        tiles : ndarray of uint8, shape (b, tile_px, tile_px, 3)
+            RGB, bright field, haematoxylin and eosin.
+
+        Returns
+        -------
+        ndarray of float32, shape (b, dimension)
+            In the order of ``card.feature_names``; finite on any tile.
+
+        Raises
+        ------
+        ValueError
+            If the tiles have another shape or dtype.
+        """
+        require_tiles(tiles, self._card)
+        features = np.empty((len(tiles), len(FEATURES)), np.float32)
+        for number, tile in enumerate(tiles):
+            maps = prepare(np.ascontiguousarray(tile), self._card.mpp)
+            features[number] = _measure(maps)
+        return features
+
+
+def _measure(maps: TileMaps) -> NDArray[np.float64]:
+    return np.concatenate([group.measure(maps) for group in _GROUPS])

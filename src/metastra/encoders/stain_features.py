@@ -1,0 +1,129 @@
+"""How much of each stain a tile holds, and how it is spread."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metastra.encoders.feature import Feature
+from metastra.encoders.tile_maps import TileMaps
+
+__all__ = ["FEATURES", "measure"]
+
+_GROUP = "Stain"
+_RUIFROK = "Ruifrok and Johnston 2001"
+_QUANTILES = (10, 25, 50, 75, 90, 99)
+_STAINS = ("haematoxylin", "eosin")
+_FLOOR_OD = 0.05
+
+
+def _declare() -> tuple[Feature, ...]:
+    found = [
+        Feature(
+            name="tissue_share",
+            group=_GROUP,
+            definition="Share of the tile with smoothed (1 µm) optical density above 0.06.",
+        )
+    ]
+    for stain in _STAINS:
+        found += [
+            _one(f"{stain}_mean_od", f"Mean {stain} over the tissue of the tile."),
+            _one(f"{stain}_sd_od", f"Standard deviation of {stain} over the tissue."),
+            *(
+                _one(f"{stain}_p{q}_od", f"{q}th percentile of {stain} over the tissue.")
+                for q in _QUANTILES
+            ),
+            _one(
+                f"{stain}_skewness_index",
+                f"Third standardised moment of {stain} over the tissue; positive when a small part "
+                "is much darker than the rest.",
+            ),
+            _one(
+                f"{stain}_p90_to_p50_log_ratio",
+                f"Natural logarithm of the 90th over the 50th percentile of {stain} (each plus "
+                "0.05): unchanged when the whole stain is stronger.",
+            ),
+            _one(
+                f"{stain}_p50_to_p10_log_ratio",
+                f"The same for the 50th over the 10th percentile of {stain}.",
+            ),
+        ]
+    return (
+        *found,
+        _one(
+            "haematoxylin_to_eosin_log_ratio",
+            "Natural logarithm of mean haematoxylin over mean eosin (each plus 0.05).",
+        ),
+        _one(
+            "haematoxylin_eosin_correlation",
+            "Pearson correlation of the two stains over the tissue.",
+        ),
+        _one("residual_mean_od", "Mean of what neither stain explains, over the tissue."),
+        _one("residual_sd_od", "Standard deviation of what neither stain explains."),
+    )
+
+
+def _one(name: str, definition: str) -> Feature:
+    return Feature(name=name, group=_GROUP, definition=definition, source=_RUIFROK)
+
+
+FEATURES = _declare()
+
+
+def measure(maps: TileMaps) -> NDArray[np.float64]:
+    """Measure the stains of a tile.
+
+    Parameters
+    ----------
+    maps : TileMaps
+        Of the tile.
+
+    Returns
+    -------
+    ndarray of shape (len(FEATURES),)
+        In the order of `FEATURES`; all 0 where there is no tissue.
+    """
+    found = np.zeros(len(FEATURES))
+    found[0] = maps.tissue.mean()
+    if not maps.tissue.any():
+        return found
+    stains = [maps.haematoxylin[maps.tissue], maps.eosin[maps.tissue]]
+    rows: list[float] = []
+    for values in stains:
+        rows += _of_stain(values)
+    means = [float(values.mean(dtype=np.float64)) for values in stains]
+    rows.append(math.log((means[0] + _FLOOR_OD) / (means[1] + _FLOOR_OD)))
+    rows.append(_correlation(*stains))
+    residual = maps.residual[maps.tissue]
+    rows += [float(residual.mean(dtype=np.float64)), float(residual.std(dtype=np.float64))]
+    found[1:] = rows
+    return found
+
+
+def _of_stain(values: NDArray[np.float32]) -> list[float]:
+    ordered = np.sort(values)
+    mean = float(ordered.mean(dtype=np.float64))
+    centred = ordered - np.float32(mean)
+    squares = centred * centred
+    variance = float(squares.mean(dtype=np.float64))
+    third = float((squares * centred).mean(dtype=np.float64))
+    skewness = third / variance**1.5 if variance > 1e-8 else 0.0
+    marks = [float(ordered[(q * (ordered.size - 1)) // 100]) for q in _QUANTILES]
+    low, middle, high = (mark + _FLOOR_OD for mark in (marks[0], marks[2], marks[4]))
+    return [
+        mean,
+        math.sqrt(variance),
+        *marks,
+        skewness,
+        math.log(high / middle),
+        math.log(middle / low),
+    ]
+
+
+def _correlation(one: NDArray[np.float32], two: NDArray[np.float32]) -> float:
+    a = one - one.mean(dtype=np.float64)
+    b = two - two.mean(dtype=np.float64)
+    scale = math.sqrt(float(a @ a) * float(b @ b))
+    return float(a @ b) / scale if scale > 1e-6 * one.size else 0.0
