@@ -38,7 +38,7 @@ def awkward_tiles(side_px: int) -> dict[str, NDArray[np.uint8]]:
     Examples
     --------
     >>> sorted(awkward_tiles(8))[:3]
-    ['black', 'checked', 'discs']
+    ['black', 'blue', 'checked']
     """
     rng = np.random.default_rng(20260101)
     y, x = np.mgrid[:side_px, :side_px]
