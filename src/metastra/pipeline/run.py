@@ -9,7 +9,8 @@ from typing import Any
 from metastra.errors import ConfigError, DataError, IntegrityError
 from metastra.pipeline.opening import OpenedStudy
 from metastra.pipeline.page import page_bytes
-from metastra.pipeline.stages import STAGES, Stage, Workshop
+from metastra.pipeline.stages import STAGES
+from metastra.pipeline.workshop import Stage, Workshop
 from metastra.progress import track
 from metastra.storage import (
     completeness,

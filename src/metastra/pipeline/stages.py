@@ -2,153 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
-from metastra.cohort.check import CheckReport
-from metastra.cohort.cohort import Cohort
-from metastra.cohort.cohort_units import split_settings, units_of
-from metastra.cohort.split import Split
-from metastra.cohort.split_store import redrawn_split, stored_split
 from metastra.digest import digest_value
-from metastra.errors import DataError, IntegrityError, Severity
-from metastra.pipeline.opening import OpenedStudy
 from metastra.pipeline.page import page_bytes
+from metastra.pipeline.workshop import Stage, Workshop
 from metastra.storage import (
-    Manifest,
     Parent,
     Recipe,
     csv_bytes,
     file_parent,
     json_bytes,
     product_parent,
-    read_product_bytes,
-    read_record,
     value_parent,
-    write_product,
 )
 from metastra.study.paths import resolve_path
 from metastra.version import VERSION
 
-__all__ = ["STAGES", "Stage", "Workshop"]
-
-
-@dataclass(kw_only=True)
-class Workshop:
-    """A study at work: what the stages share, computed once and only when needed.
-
-    Parameters
-    ----------
-    opened : OpenedStudy
-        The study and its pseudonyms.
-    redraw : bool
-        Whether the folds are drawn anew.
-    """
-
-    opened: OpenedStudy
-    redraw: bool = False
-
-    @cached_property
-    def report(self) -> CheckReport:
-        """The check of the study's tables."""
-        return self.opened.check()
-
-    @cached_property
-    def cohort(self) -> Cohort:
-        """The analysed patients.
-
-        Raises
-        ------
-        DataError
-            With every problem, when the data are refused.
-        """
-        if self.report.cohort is None:
-            refused = [p for p in self.report.problems if p.severity is Severity.REFUSE]
-            name = self.opened.study.study.name
-            raise DataError(f"study {name!r} is refused; nothing was run", refused)
-        return self.report.cohort
-
-    def stored_split(self) -> Split | None:
-        """Read the split that an earlier run stored.
-
-        Returns
-        -------
-        Split or None
-            None when there is none, or when a damaged one is to be drawn anew.
-
-        Raises
-        ------
-        IntegrityError
-            If the stored split is not what its record says: it is never redrawn by itself.
-        """
-        run_dir = self.opened.run_dir
-        if not (run_dir / "splits.json").exists() and read_record(run_dir, "splits") is None:
-            return None
-        try:
-            return Split.from_json(read_product_bytes(run_dir, "splits"))
-        except IntegrityError as error:
-            if self.redraw:
-                return None
-            raise IntegrityError(
-                f"{error}; the stored folds are not drawn anew by themselves: put splits.json back "
-                "from a copy, or give --redraw"
-            ) from error
-
-    @cached_property
-    def split(self) -> Split:
-        """The folds: the stored ones where there are any."""
-        study = self.opened.study
-        make = redrawn_split if self.redraw else stored_split
-        split = make(
-            self.stored_split(),
-            units_of(self.cohort),
-            split_settings(study),
-            seed=study.study.seed,
-            pseudonymise=self.opened.pseudonyms.patient,
-        )
-        # the settings as the study file has them: a resolved path would differ between machines
-        source = study.validation.fold_files or ""
-        return replace(split, settings=study.validation, source=source)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """One step of a run that makes one product.
-
-    Parameters
-    ----------
-    name : str
-        As ``--only`` takes it; also the product's name.
-    recipe : callable
-        What the product is made from, without making it.
-    make : callable
-        Its files.
-    needs : tuple of str
-        Stages whose products it is made from.
-    """
-
-    name: str
-    recipe: Callable[[Workshop], Recipe]
-    make: Callable[[Workshop], Mapping[str, bytes]]
-    needs: tuple[str, ...] = ()
-
-    def write(self, work: Workshop) -> Manifest:
-        """Make the product and store it.
-
-        Parameters
-        ----------
-        work : Workshop
-            The study at work.
-
-        Returns
-        -------
-        Manifest
-            Its completion record.
-        """
-        files = self.make(work)
-        return write_product(work.opened.run_dir, self.name, self.recipe(work), files)
+__all__ = ["STAGES"]
 
 
 def _cohort_recipe(work: Workshop) -> Recipe:
