@@ -199,8 +199,8 @@ def test_an_abandoned_run_leaves_nothing_running(tmp_path, wait_for):
     """Whoever stops asking for results gets the workers ended."""
     pool = ProcessPool(workers=2)
     payloads = [
-        *sums(1),
         {"do": "note", "folder": str(tmp_path), "name": "n", "seconds": 1000},
+        *sums(1),
     ]
     results = pool.run(work, tasks(*payloads))
     first = next(results)
@@ -209,7 +209,7 @@ def test_an_abandoned_run_leaves_nothing_running(tmp_path, wait_for):
     assert alive(pid)
     results.close()
 
-    assert first.key == "t0"
+    assert first.key == "t1"
     assert not alive(pid)
 
 
