@@ -6,7 +6,8 @@
     ├── ConfigError(ValueError)        a study file, an option or an argument is wrong     exit 2
     ├── DataError(ValueError)          data are refused; carries a list of `Problem`       exit 3
     │   ├── SchemaError                a product or table has another layout than declared
-    │   └── LeakageError               what is reported could have been seen in training
+    │   ├── LeakageError               what is reported could have been seen in training
+    │   └── SlideError                 one slide cannot be read; the batch goes on
     ├── NotEstimable(ValueError)       the data cannot support the number; a result, with its reason
     ├── MissingExtra(ImportError)      an optional dependency is needed                    exit 2
     ├── IntegrityError(ValueError)     a digest, a signature or a record does not hold     exit 5
@@ -40,6 +41,7 @@ __all__ = [
     "ResourceError",
     "SchemaError",
     "Severity",
+    "SlideError",
     "Where",
 ]
 
@@ -191,6 +193,23 @@ class SchemaError(DataError):
 
 class LeakageError(DataError):
     """What is reported could have been seen in training."""
+
+
+class SlideError(DataError):
+    """One slide cannot be read, or not as it was asked; the rest of a batch goes on.
+
+    Parameters
+    ----------
+    message : str
+        One sentence; may be empty.
+    problems : sequence of Problem
+        At least one, with a code of the family SL.
+    """
+
+    @property
+    def code(self) -> str:
+        """The code of the first problem, for instance ``"SL004"``; empty without problems."""
+        return self.problems[0].code if self.problems else ""
 
 
 class NotEstimable(MetastraError, ValueError):

@@ -22,6 +22,7 @@ from metastra.errors import (
     ResourceError,
     SchemaError,
     Severity,
+    SlideError,
     Where,
 )
 
@@ -33,6 +34,7 @@ from metastra.errors import (
         (DataError, ValueError),
         (SchemaError, DataError),
         (LeakageError, DataError),
+        (SlideError, DataError),
         (NotEstimable, ValueError),
         (MissingExtra, ImportError),
         (IntegrityError, ValueError),
@@ -57,7 +59,7 @@ def test_every_error_stands_in_the_drawing():
         and issubclass(getattr(errors, name), MetastraError)
     ]
 
-    assert len(classes) == 12
+    assert len(classes) == 13
     assert all(name in (errors.__doc__ or "") for name in classes)
 
 

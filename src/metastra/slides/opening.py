@@ -1,0 +1,111 @@
+"""Open a slide, whatever it is, or say what is wrong with it.
+
+Nothing is decoded here and nothing is believed twice: a file that opens may still have a tile that
+cannot be read, which is then named when it is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import openslide
+
+from metastra.slides.openslide_reader import OpenSlideReader
+from metastra.slides.picture_reader import PictureReader
+from metastra.slides.slide import MppSource, Slide, SlideInfo, slide_error
+
+__all__ = ["open_slide"]
+
+_MAX_PX_PER_BYTE = 100_000
+_MANY_FILES = ("mirax", "hamamatsu", "dicom")  # the file that is named is not the one with pixels
+
+
+def open_slide(
+    path: str | os.PathLike[str],
+    *,
+    mpp: float | tuple[float, float] | None = None,
+    mpp_source: MppSource = "option",
+) -> Slide:
+    """Open a slide for reading.
+
+    Parameters
+    ----------
+    path : path
+        The slide; symbolic links are followed, any name will do.
+    mpp : float, tuple of float or None
+        Microns per level-0 pixel where the user knows better than the file: one number, or along
+        x and y.
+    mpp_source : {"option", "table", "file"}
+        Where the user states them; it is kept in `SlideInfo.mpp_source`.
+
+    Returns
+    -------
+    Slide
+        Open; use it in a ``with`` block.
+
+    Raises
+    ------
+    SlideError
+        SL001 no such file or no right to read it; SL002 not a regular file; SL003 no bytes;
+        SL004 no format that is read, or a damaged header; SL006 more pixels than can be;
+        SL008 a scale from the table that cannot be; SL011 a kind of pixel without a conversion.
+    ConfigError
+        If a scale given as an option cannot be.
+    """
+    path = Path(path)
+    size_bytes = _require_file(path)
+    slide: Slide
+    if _openslide_knows(path):
+        slide = OpenSlideReader(path, mpp=mpp, mpp_source=mpp_source)
+    else:
+        slide = PictureReader(path, mpp=mpp, mpp_source=mpp_source)
+    try:
+        _require_substance(slide.info, size_bytes)
+    except BaseException:
+        slide.close()
+        raise
+    return slide
+
+
+def _require_file(path: Path) -> int:
+    """Refuse what is no readable, regular, non-empty file before a library touches it."""
+    name = path.name or str(path)
+    try:
+        status = path.stat()
+    except FileNotFoundError as error:
+        link = " (a symbolic link that leads nowhere)" if path.is_symlink() else ""
+        raise slide_error("SL001", name, f"there is no such file{link}") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise slide_error("SL001", name, reason) from error
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
+        raise slide_error("SL002", name, f"this is {kind}")
+    if not os.access(path, os.R_OK):
+        raise slide_error("SL001", name, "there is no right to read it")
+    if not status.st_size:
+        raise slide_error("SL003", name, "the file has no bytes")
+    return status.st_size
+
+
+def _openslide_knows(path: Path) -> bool:
+    try:
+        return openslide.OpenSlide.detect_format(path) is not None
+    except openslide.OpenSlideError as error:
+        raise slide_error("SL004", path.name, f"OpenSlide says: {error}") from error
+
+
+def _require_substance(info: SlideInfo, size_bytes: int) -> None:
+    """Refuse a few bytes that claim a whole slide (a decompression bomb, or a damaged header)."""
+    if info.vendor in _MANY_FILES and not info.name.lower().endswith(".ndpi"):
+        return
+    pixels = info.width_px * info.height_px
+    if pixels > max(size_bytes, 1) * _MAX_PX_PER_BYTE:
+        raise slide_error(
+            "SL006",
+            info.name,
+            f"{size_bytes} bytes claim {info.width_px} × {info.height_px} px",
+            expected=f"at most {_MAX_PX_PER_BYTE} px per byte",
+        )

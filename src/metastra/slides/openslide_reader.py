@@ -1,0 +1,227 @@
+"""The reader for scanner formats, through OpenSlide.
+
+OpenSlide latches after an error: the handle then refuses every further call.  So a bad tile is
+named and the handle is opened again, and the other tiles stay readable.  Label and macro images
+are never touched, and `OpenSlide.get_thumbnail` is never called: on a slide without small levels
+it decodes the whole level at once.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import openslide
+import tifffile
+from numpy.typing import NDArray
+
+from metastra.slides.resolution import mpp_of_tags, resolve_mpp
+from metastra.slides.slide import (
+    Level,
+    Modality,
+    MppSource,
+    SlideInfo,
+    check_region,
+    slide_error,
+)
+
+__all__ = ["OpenSlideReader"]
+
+_TIFF_UNIT = {"inch": 2, "centimeter": 3}
+_NDPI_FLUORESCENCE = 65434  # Hamamatsu's tag: name of the filter set and channel
+
+
+class OpenSlideReader:
+    """A slide that OpenSlide reads.
+
+    Parameters
+    ----------
+    path : Path
+        A regular file that `openslide.OpenSlide.detect_format` knows.
+    mpp : float, tuple of float or None
+        Microns per pixel that the user states.
+    mpp_source : {"table", "option", "file"}
+        Where the user states them.
+
+    Raises
+    ------
+    SlideError
+        SL004 if OpenSlide refuses the file.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        mpp: float | tuple[float, float] | None = None,
+        mpp_source: MppSource = "option",
+    ) -> None:
+        self._path = path
+        self._closed = False
+        self._handle = self._open()
+        try:
+            self._info = self._describe(mpp, mpp_source)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def info(self) -> SlideInfo:
+        """What is known of the slide."""
+        return self._info
+
+    def read_region(
+        self, x_px0: int, y_px0: int, level: int, width_px: int, height_px: int
+    ) -> NDArray[np.uint8]:
+        """Read a rectangle of one level; see `metastra.slides.slide.Slide.read_region`.
+
+        Parameters
+        ----------
+        x_px0, y_px0 : int
+            Top left corner in level-0 pixels.
+        level : int
+            Position in ``info.levels``.
+        width_px, height_px : int
+            Size in pixels of that level.
+
+        Returns
+        -------
+        ndarray of uint8, shape (height_px, width_px, 3)
+            RGB over white.
+
+        Raises
+        ------
+        SlideError
+            SL005 if a part cannot be decoded.
+        """
+        check_region(self._info, level, width_px, height_px)
+        if self._closed:
+            raise ValueError(f"{self._info.name} is closed")
+        if not width_px or not height_px:
+            return np.zeros((height_px, width_px, 3), dtype=np.uint8)
+        try:
+            region = self._handle.read_region((x_px0, y_px0), level, (width_px, height_px))
+        except openslide.OpenSlideError as error:
+            self._handle.close()
+            self._handle = self._open()
+            raise slide_error(
+                "SL005",
+                self._info.name,
+                f"level {level}, {width_px} × {height_px} px at x {x_px0}, y {y_px0} "
+                f"(level-0 px): {error}",
+            ) from error
+        return _over_white(np.asarray(region))
+
+    def close(self) -> None:
+        """Let go of the file; a second call does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._handle.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _open(self) -> openslide.OpenSlide:
+        try:
+            return openslide.OpenSlide(self._path)
+        except (openslide.OpenSlideError, OSError) as error:
+            raise slide_error("SL004", self._path.name, f"OpenSlide says: {error}") from error
+
+    def _describe(self, given: float | tuple[float, float] | None, source: MppSource) -> SlideInfo:
+        try:
+            sizes = self._handle.level_dimensions
+            downsamples = self._handle.level_downsamples
+            properties = dict(self._handle.properties)
+            profile = self._handle.read_region((0, 0), 0, (0, 0)).info.get("icc_profile")
+        except openslide.OpenSlideError as error:
+            raise slide_error("SL004", self._path.name, f"OpenSlide says: {error}") from error
+        name = self._path.name
+        if not sizes or min(map(min, sizes)) < 1:
+            raise slide_error("SL004", name, f"levels without pixels: {sizes}")
+        vendor = properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown")
+        scale = resolve_mpp(name, _stated_mpp(properties), given, source)
+        modality, channels = self._light(vendor)
+        return SlideInfo(
+            name=name,
+            reader="openslide",
+            vendor=vendor,
+            width_px=sizes[0][0],
+            height_px=sizes[0][1],
+            mpp_x=scale.mpp_x,
+            mpp_y=scale.mpp_y,
+            mpp_source=scale.source,
+            levels=tuple(
+                Level(width_px=width, height_px=height, downsample=float(downsample))
+                for (width, height), downsample in zip(sizes, downsamples, strict=True)
+            ),
+            bounds_px0=_bounds(properties, sizes[0]),
+            modality=modality,
+            channels=channels,
+            icc_profile=profile,
+            problems=scale.problems,
+        )
+
+    def _light(self, vendor: str) -> tuple[Modality, tuple[str, ...]]:
+        """Hamamatsu writes the filter set into fluorescence slides; OpenSlide does not tell it."""
+        if vendor == "hamamatsu" and self._path.suffix.lower() == ".ndpi":
+            try:
+                with tifffile.TiffFile(self._path) as tiff:
+                    channel = tiff.pages.first.tags.valueof(_NDPI_FLUORESCENCE)
+            except (tifffile.TiffFileError, OSError, ValueError, KeyError, IndexError) as error:
+                raise slide_error("SL004", self._path.name, f"TIFF tags: {error}") from error
+            if channel and str(channel).strip():
+                return "fluorescence", (str(channel).strip(),)
+        return "brightfield", ("red", "green", "blue")
+
+
+def _stated_mpp(properties: dict[str, str]) -> tuple[float, float] | None:
+    """Microns per pixel of OpenSlide's properties, else of the TIFF tags it passes on."""
+    mpp = [
+        _number(properties.get(key))
+        for key in (openslide.PROPERTY_NAME_MPP_X, openslide.PROPERTY_NAME_MPP_Y)
+    ]
+    if any(value is not None for value in mpp):
+        # one direction alone is no scale: NaN is not believed and is named
+        return tuple(float("nan") if value is None else value for value in mpp)  # type: ignore[return-value]
+    unit = _TIFF_UNIT.get(properties.get("tiff.ResolutionUnit", ""), 1)
+    x, y = (_number(properties.get(f"tiff.{axis}Resolution")) for axis in "XY")
+    return None if x is None or y is None else mpp_of_tags(x, y, unit)
+
+
+def _number(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _bounds(properties: dict[str, str], size: tuple[int, int]) -> tuple[int, int, int, int] | None:
+    """Give the scanned area inside the slide; None where there is none or it makes no sense."""
+    keys = (f"openslide.bounds-{part}" for part in ("x", "y", "width", "height"))
+    texts = [properties.get(key, "") for key in keys]
+    if not all(re.fullmatch(r"-?\d{1,18}", text) for text in texts):
+        return None
+    x, y, width, height = map(int, texts)
+    left, top = max(x, 0), max(y, 0)
+    right, bottom = min(x + width, size[0]), min(y + height, size[1])
+    if right <= left or bottom <= top:
+        return None
+    return left, top, right - left, bottom - top
+
+
+def _over_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Lay a picture with transparency over white."""
+    alpha = rgba[..., 3]
+    rgb = np.ascontiguousarray(rgba[..., :3])
+    if alpha.min() == 255:
+        return rgb
+    part = alpha.astype(np.uint16)[..., None]
+    mixed = (rgb * part + 255 * (255 - part) + 127) // 255
+    return mixed.astype(np.uint8)
