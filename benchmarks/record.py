@@ -16,9 +16,10 @@ from benchmarks.simulation import Model
 
 __all__ = ["main"]
 
-_DESIGNS = (160, 1_000)
+_DESIGNS = (160, 400, 1_000)
 _EVENT_SHARE = 0.10
 _COHORTS = 10_000
+_REDRAWN = 1_000
 _FEWEST = 100
 
 
@@ -73,7 +74,8 @@ def _beyond(studies: list[Study], chance: float) -> str:
         where = f"n = {study.n}"
         for row in study.covered:
             inside = 1.0 - row.all_below - row.all_above
-            if row.estimates and inside < 0.95 - chance:
+            spread = 2.0 * math.sqrt(0.95 * 0.05 / max(len(row.estimates), 1))
+            if row.estimates and inside < 0.95 - spread:
                 found.append(f"- {where}: {row.name} covers {_percent(inside)}.")
         for test in study.rejected:
             if test.p_values and test.rate(0.05) > 0.05 + chance:
@@ -99,7 +101,10 @@ or of a rejection rate of 5 %, is {100.0 * error:.2f} points; up to twice that m
 - The model that is judged is the true one, so O/E is 1. The true AUC and C are integrals; C is the
   value that Harrell's C up to the horizon tends to under this censoring.
 - AUC counts patients with the competing event as controls; C censors it. AUC and C have limits from
-  the logit scale, O/E from the log scale.
+  the logit scale, O/E from the log scale, slope and IPA as they are. *Student's t*: with one degree
+  of freedom less than events by the horizon, which `metastra evaluate` takes below 100 events.
+- The bootstrap (percentiles of 400 draws of patients) is judged on the first {_REDRAWN} cohorts
+  of each size; its coverage has a Monte-Carlo standard error of 0.7 points.
 - O/E takes the mean of the risks as fixed, although it varies with the patients.
 - *Lies below*: the whole interval is below the truth. *Refused*: `NotEstimable`, not counted in the
   shares. *Width*: the median.
@@ -136,7 +141,8 @@ def main(arguments: list[str]) -> None:
     studies = []
     for n in _DESIGNS:
         print(f"n = {n}: {options.cohorts} cohorts", file=sys.stderr, flush=True)
-        studies.append(simulate(model, n=n, cohorts=options.cohorts))
+        redrawn = min(_REDRAWN, options.cohorts)
+        studies.append(simulate(model, n=n, cohorts=options.cohorts, redrawn=redrawn))
     page = _page(model, studies, options.cohorts, time.process_time() - start)
     target = REPOSITORY / "docs" / "records" / f"{today()}-coverage.md"
     target.parent.mkdir(exist_ok=True)

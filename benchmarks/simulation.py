@@ -121,6 +121,15 @@ class Model:
         case, control = _DENSITY * risk, _DENSITY * (1.0 - risk)
         return float(case @ _below(control) / (case.sum() * control.sum()))
 
+    def large_sample_ipa(self) -> float:
+        """The IPA of the true risk in a million patients: 1 - Brier / Brier of the mean risk.
+
+        Without censoring the Brier score of a true risk p is the mean of p (1 - p).
+        """
+        risk = self._risk(np.random.default_rng(1).standard_normal(1_000_000))
+        mean = float(risk.mean())
+        return 1.0 - float(np.mean(risk * (1.0 - risk))) / (mean * (1.0 - mean))
+
     def true_harrell(self) -> float:
         """Integrate what Harrell's C up to the horizon tends to under this censoring."""
         concordant = comparable = 0.0

@@ -153,12 +153,12 @@ def test_spoilt_risks_are_caught():
 
 
 def test_few_events_take_the_formula_and_say_so():
-    """Below 20 events the interval is the influence function's; above, the bootstrap's."""
+    """Below 100 events the interval is the formula's with Student's t; above, the bootstrap's."""
     few = evaluate(made(60, seed=2), Settings(bootstrap=100)).to_json()["discrimination"]["auc"][0]
     assert few["events"] < FEW_EVENTS
     assert "influence function" in few["method"]
-    assert "fewer than 20 events" in few["method"]
-    many = evaluate(made(400), Settings(bootstrap=100)).to_json()["discrimination"]["auc"][1]
+    assert f"Student's t on {few['events'] - 1} degrees of freedom" in few["method"]
+    many = evaluate(made(900), Settings(bootstrap=100)).to_json()["discrimination"]["auc"][1]
     assert many["events"] >= FEW_EVENTS
     assert "percentile bootstrap of patients, 100 draws" in many["method"]
 

@@ -92,7 +92,7 @@ def _difference(
         models["baseline"], models["model"] = found.reference, found.candidate
         return with_interval(
             found.estimate,
-            lambda: found.interval(LEVEL),
+            lambda df: found.interval(LEVEL, df=df),
             draws=draws,
             name=f"delta {measure}{at}",
             estimator=estimator,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metastra.errors import NotEstimable
-from metastra.evaluation.draws import FEW_EVENTS, Draws, with_interval
+from metastra.evaluation.draws import FEWEST_FOR_DRAWS, Draws, with_interval
 from metastra.evaluation.estimate import LEVEL, Estimate, Limits, attempt
 from metastra.evaluation.measures import NO_RISK, missing
 from metastra.evaluation.patients import Patients, Settings
@@ -104,9 +104,9 @@ def _in_the_large(
     methods = _METHODS | {"observed": f"observed risk, {how}"}
     events = events_by(patients.outcome, horizon)
 
-    def limits(found: ObservedExpected, key: str) -> Limits:
+    def limits(found: ObservedExpected, key: str, df: float) -> Limits:
         if key == "oe_ratio":
-            return found.interval(LEVEL)
+            return found.interval(LEVEL, df=df)
         if key == "expected":
             half = normal_quantile(LEVEL) * float(np.std(risk, ddof=1)) / np.sqrt(risk.size)
             return max(found.expected - half, 0.0), min(found.expected + half, 1.0)
@@ -137,7 +137,7 @@ def _in_the_large(
             }
             return with_interval(
                 values[key],
-                lambda: limits(found, key),
+                lambda df: limits(found, key, df),
                 draws=draws,
                 name=f"model {key}@{horizon:g}",
                 estimator=methods[key],
@@ -164,7 +164,7 @@ def _weak(patients: Patients, draws: Draws, risk: _Array, horizon: float) -> dic
             part = found.slope if key == "slope" else found.intercept
             return with_interval(
                 part.estimate,
-                lambda: part.interval(LEVEL),
+                lambda df: part.interval(LEVEL, df=df),
                 # the intercept is not among the draws: its sandwich interval is taken
                 draws=draws if key == "slope" else Draws(sample=None, reason="not drawn"),
                 name=f"model {key}@{horizon:g}",
@@ -237,7 +237,7 @@ def _ici_limits(
     if patients.n > _MOST_FOR_CURVE_DRAWS:
         raise NotEstimable(f"more than {_MOST_FOR_CURVE_DRAWS} patients; the curve is not redrawn")
     events = events_by(patients.outcome, horizon)
-    if events < FEW_EVENTS:
+    if events < FEWEST_FOR_DRAWS:
         raise NotEstimable(f"{events} events are too few to redraw the curve")
     n_draws = min(settings.bootstrap, _CURVE_DRAWS)
     values = []

@@ -17,10 +17,14 @@ from metastra.survival.horizon import view_at
 from metastra.survival.net_benefit import NetBenefitStatistic
 from metastra.survival.panel import ValidationPanel
 
-__all__ = ["FEW_EVENTS", "Draws", "draw", "reachable", "with_interval"]
+__all__ = ["FEWEST_FOR_DRAWS", "FEW_EVENTS", "Draws", "draw", "reachable", "with_interval"]
 
-FEW_EVENTS = 20
-"""Below this many events intervals come from the influence function, not from the bootstrap."""
+FEW_EVENTS = 100
+"""Below this many events an interval comes from its formula with Student's t on the events, which
+then covers better than the percentile bootstrap (``docs/records``)."""
+
+FEWEST_FOR_DRAWS = 20
+"""Below this many events there is no bootstrap interval at all."""
 
 _Array = NDArray[np.float64]
 
@@ -123,7 +127,7 @@ def draw(patients: Patients, settings: Settings) -> Draws:
 
 def with_interval(
     value: float,
-    analytic: Callable[[], Limits],
+    analytic: Callable[[float], Limits],
     *,
     draws: Draws,
     name: str,
@@ -140,7 +144,8 @@ def with_interval(
     value : float
         The number.
     analytic : callable
-        Gives the limits of the formula; may raise `NotEstimable`.
+        Gives the limits of the formula from the degrees of freedom of its standard error; may
+        raise `NotEstimable`.
     draws : Draws
         The replicates.
     name : str
@@ -157,24 +162,29 @@ def with_interval(
     Estimate
         Whose method says which interval was taken.
     """
-    reason = None
+
+    def from_formula() -> tuple[Limits, str]:
+        words = f"{analytic_words}, Student's t on {events - 1} degrees of freedom"
+        return analytic(events - 1.0), words
+
+    def from_draws() -> tuple[Limits, str]:
+        if draws.sample is not None and events < FEWEST_FOR_DRAWS:
+            raise NotEstimable(f"{events} events are too few for a bootstrap")
+        found = draws.percentile(name)
+        count = draws.sample.n_replicates if draws.sample is not None else 0
+        return found, f"percentile bootstrap of patients, {count} draws"
+
+    ways = (from_formula, from_draws) if events < FEW_EVENTS else (from_draws, from_formula)
     limits: Limits | None = None
-    method = estimator
-    if events >= FEW_EVENTS and draws.sample is not None:
+    method, reason = estimator, None
+    for way in ways:
         try:
-            limits = draws.percentile(name)
-            method = (
-                f"{estimator}; percentile bootstrap of patients, {draws.sample.n_replicates} draws"
-            )
+            limits, words = way()
         except NotEstimable as error:
-            reason = error.reason
-    if limits is None:
-        try:
-            limits, reason = analytic(), None
-            few = f" (fewer than {FEW_EVENTS} events)" if events < FEW_EVENTS else ""
-            method = f"{estimator}; {analytic_words}{few}"
-        except NotEstimable as error:
-            reason = error.reason
+            reason = reason or error.reason
+            continue
+        method, reason = f"{estimator}; {words}", None
+        break
     lower, upper = limits if limits is not None else (None, None)
     return Estimate(
         estimate=value,

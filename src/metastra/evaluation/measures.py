@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from metastra.errors import NotEstimable
 from metastra.evaluation.draws import Draws, with_interval
-from metastra.evaluation.estimate import LEVEL, Estimate, attempt
+from metastra.evaluation.estimate import LEVEL, Estimate, Limits, attempt
 from metastra.evaluation.patients import Patients
 from metastra.survival.brier import brier_score, integrated_brier
 from metastra.survival.concordance import concordance
 from metastra.survival.dynamic_auc import dynamic_auc, roc_curve
 from metastra.survival.horizon import events_by
-from metastra.survival.intervals import normal_quantile
+from metastra.survival.intervals import t_quantile
 
 __all__ = ["NO_RISK", "discrimination", "missing", "overall"]
 
@@ -140,7 +140,7 @@ def _concordance(patients: Patients, draws: Draws, name: str) -> Estimate:
         found = concordance(patients.outcome, patients.order(), method=name, tau=tau)
         return with_interval(
             found.estimate,
-            lambda: found.interval(LEVEL),
+            lambda df: found.interval(LEVEL, df=df),
             draws=draws,
             name=f"model {name}",
             estimator=estimator,
@@ -164,7 +164,7 @@ def _auc(patients: Patients, draws: Draws, position: int) -> Estimate:
         found = dynamic_auc(patients.outcome, _ranking(patients, position), horizon)
         return with_interval(
             found.estimate,
-            lambda: found.interval(LEVEL),
+            lambda df: found.interval(LEVEL, df=df),
             draws=draws,
             name=f"model auc@{horizon:g}",
             estimator=estimator,
@@ -214,7 +214,7 @@ def _brier(patients: Patients, draws: Draws, position: int, *, scaled: bool) -> 
         value = found.ipa if scaled and found.ipa is not None else found.estimate
         return with_interval(
             value,
-            lambda: found.ipa_interval(LEVEL) if scaled else found.interval(LEVEL),
+            lambda df: (found.ipa_interval if scaled else found.interval)(LEVEL, df=df),
             draws=draws,
             name=f"model {'ipa' if scaled else 'brier'}@{horizon:g}",
             estimator=estimator,
@@ -241,10 +241,14 @@ def _integrated(patients: Patients, draws: Draws) -> Estimate:
 
     def make() -> Estimate:
         found = integrated_brier(patients.outcome, risks, horizons)
-        half = normal_quantile(LEVEL) * found.std_error
+
+        def limits(df: float) -> Limits:
+            half = t_quantile(LEVEL, df) * found.std_error
+            return max(found.estimate - half, 0.0), min(found.estimate + half, 1.0)
+
         return with_interval(
             found.estimate,
-            lambda: (max(found.estimate - half, 0.0), min(found.estimate + half, 1.0)),
+            limits,
             draws=draws,
             name="model integrated_brier",
             estimator=estimator,

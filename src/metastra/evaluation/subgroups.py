@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from metastra.errors import NotEstimable
 from metastra.evaluation.draws import Draws, with_interval
-from metastra.evaluation.estimate import LEVEL, Estimate, attempt
+from metastra.evaluation.estimate import LEVEL, Estimate, Limits, attempt
 from metastra.evaluation.measures import NO_RISK, missing
 from metastra.evaluation.patients import Patients, Settings
 from metastra.stats.resampling import bootstrap
 from metastra.survival.calibration import observed_expected
 from metastra.survival.dynamic_auc import dynamic_auc
 from metastra.survival.horizon import events_by
-from metastra.survival.intervals import normal_quantile
+from metastra.survival.intervals import t_quantile
 from metastra.survival.panel import ValidationPanel
 
 __all__ = ["subgroups"]
@@ -130,7 +130,7 @@ def _auc(part: Patients, draws: Draws) -> Estimate:
         found = dynamic_auc(part.outcome, _ranking(part), horizon)
         return with_interval(
             found.estimate,
-            lambda: found.interval(LEVEL),
+            lambda df: found.interval(LEVEL, df=df),
             draws=draws,
             name="auc",
             estimator=_METHODS["auc"],
@@ -153,7 +153,7 @@ def _oe(part: Patients, draws: Draws) -> Estimate:
         found = observed_expected(part.outcome, risk, horizon)
         return with_interval(
             found.ratio,
-            lambda: found.interval(LEVEL),
+            lambda df: found.interval(LEVEL, df=df),
             draws=draws,
             name="oe_ratio",
             estimator=_METHODS["oe_ratio"],
@@ -175,11 +175,16 @@ def _auc_difference(
         if rest is None:
             raise NotEstimable(f"the rest has fewer than {settings.min_events} events")
         mine, theirs = (dynamic_auc(some.outcome, _ranking(some), horizon) for some in (part, rest))
-        half = normal_quantile(LEVEL) * float(np.hypot(mine.std_error, theirs.std_error))
+        error = float(np.hypot(mine.std_error, theirs.std_error))
         value = mine.estimate - theirs.estimate
+
+        def limits(df: float) -> Limits:
+            half = t_quantile(LEVEL, df) * error
+            return value - half, value + half
+
         return with_interval(
             value,
-            lambda: (value - half, value + half),
+            limits,
             draws=draws,
             name="auc_difference",
             estimator=_METHODS["auc_difference"],

@@ -10,7 +10,7 @@ from metastra.evaluation.estimate import LEVEL, Estimate, attempt
 from metastra.evaluation.measures import NO_RISK, missing
 from metastra.evaluation.patients import Patients, Settings
 from metastra.survival.horizon import events_by
-from metastra.survival.intervals import normal_quantile
+from metastra.survival.intervals import t_quantile
 from metastra.survival.net_benefit import NetBenefit, net_benefit
 
 __all__ = ["utility"]
@@ -90,10 +90,10 @@ def _one(
     everybody = estimator == _ALL
     value = float((benefit.treat_all if everybody else benefit.model)[k])
 
-    def limits() -> tuple[float, float]:
+    def limits(df: float) -> tuple[float, float]:
         if everybody:
             raise NotEstimable("treating everybody has an interval from the bootstrap only")
-        half = normal_quantile(LEVEL) * float(benefit.model_std_error[k])
+        half = t_quantile(LEVEL, df) * float(benefit.model_std_error[k])
         return value - half, value + half
 
     def make() -> Estimate:

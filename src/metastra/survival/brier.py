@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from metastra.errors import DataError, NotEstimable
 from metastra.survival.horizon import HorizonView, std_error, view_at
-from metastra.survival.intervals import normal_quantile
+from metastra.survival.intervals import t_quantile
 from metastra.survival.outcome import Outcome
 from metastra.survival.paired import PairedDifference
 from metastra.survival.scores import as_risk
@@ -48,29 +48,33 @@ class BrierScore:
     events: int
     horizon: float
 
-    def interval(self, level: float = 0.95) -> tuple[float, float]:
+    def interval(self, level: float = 0.95, *, df: float | None = None) -> tuple[float, float]:
         """Wald limits of the Brier score, cut at 0 and 1.
 
         Parameters
         ----------
         level : float
             Confidence level.
+        df : float, optional
+            Degrees of freedom of the standard error; infinite when left out.
 
         Returns
         -------
         lower, upper : float
             As ``riskRegression::Score`` gives them.
         """
-        half = normal_quantile(level) * self.std_error
+        half = t_quantile(level, df) * self.std_error
         return max(self.estimate - half, 0.0), min(self.estimate + half, 1.0)
 
-    def ipa_interval(self, level: float = 0.95) -> tuple[float, float]:
+    def ipa_interval(self, level: float = 0.95, *, df: float | None = None) -> tuple[float, float]:
         """Wald limits of the index of prediction accuracy, cut at 1.
 
         Parameters
         ----------
         level : float
             Confidence level.
+        df : float, optional
+            Degrees of freedom of the standard error; infinite when left out.
 
         Returns
         -------
@@ -84,7 +88,7 @@ class BrierScore:
         """
         if self.ipa is None or self.ipa_std_error is None:
             raise NotEstimable("the Brier score of the marginal risk is 0, so there is no IPA")
-        half = normal_quantile(level) * self.ipa_std_error
+        half = t_quantile(level, df) * self.ipa_std_error
         return self.ipa - half, min(self.ipa + half, 1.0)
 
 

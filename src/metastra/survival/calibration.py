@@ -13,7 +13,7 @@ from metastra.errors import ConfigError, NotEstimable
 from metastra.survival.aalen_johansen import aalen_johansen
 from metastra.survival.cloglog_kernel import fit_cloglog, normal_equations
 from metastra.survival.horizon import events_by
-from metastra.survival.intervals import normal_quantile
+from metastra.survival.intervals import t_quantile
 from metastra.survival.kaplan_meier import kaplan_meier
 from metastra.survival.outcome import Outcome
 from metastra.survival.pseudo_values import pseudo_observations
@@ -51,20 +51,22 @@ class Coefficient:
     estimate: float
     std_error: float
 
-    def interval(self, level: float = 0.95) -> tuple[float, float]:
+    def interval(self, level: float = 0.95, *, df: float | None = None) -> tuple[float, float]:
         """Wald limits.
 
         Parameters
         ----------
         level : float
             Confidence level.
+        df : float, optional
+            Degrees of freedom of the standard error; infinite when left out.
 
         Returns
         -------
         lower, upper : float
             ``estimate ± z std_error``.
         """
-        half = normal_quantile(level) * self.std_error
+        half = t_quantile(level, df) * self.std_error
         return self.estimate - half, self.estimate + half
 
 
@@ -97,7 +99,11 @@ class ObservedExpected:
     horizon: float
 
     def interval(
-        self, level: float = 0.95, *, source: OeInterval = "std-error"
+        self,
+        level: float = 0.95,
+        *,
+        source: OeInterval = "std-error",
+        df: float | None = None,
     ) -> tuple[float, float]:
         """Limits of the ratio on the log scale.
 
@@ -108,6 +114,8 @@ class ObservedExpected:
         source : {"std-error", "events"}
             ``std-error``: the relative standard error of the observed risk; ``events``:
             1 / √events, as in McLernon et al. 2023, which leaves the censoring out.
+        df : float, optional
+            Degrees of freedom of the standard error; infinite when left out.
 
         Returns
         -------
@@ -129,7 +137,7 @@ class ObservedExpected:
             spread = 1.0 / float(np.sqrt(self.events))
         else:
             raise ConfigError(f"source={source!r} is unknown; expected std-error or events")
-        half = normal_quantile(level) * spread
+        half = t_quantile(level, df) * spread
         return self.ratio * float(np.exp(-half)), self.ratio * float(np.exp(half))
 
 

@@ -73,13 +73,15 @@ class Concordance:
     tau: float | None
     method: ConcordanceMethod
 
-    def interval(self, level: float = 0.95) -> tuple[float, float]:
+    def interval(self, level: float = 0.95, *, df: float | None = None) -> tuple[float, float]:
         """Limits from the logit scale.
 
         Parameters
         ----------
         level : float
             Confidence level.
+        df : float, optional
+            Degrees of freedom of the standard error; infinite when left out.
 
         Returns
         -------
@@ -93,7 +95,7 @@ class Concordance:
         """
         if self.std_error is None:
             raise NotEstimable("the standard error of the concordance was not asked for")
-        return logit_interval(self.estimate, self.std_error, level=level)
+        return logit_interval(self.estimate, self.std_error, level=level, df=df)
 
 
 def concordance(

@@ -43,13 +43,15 @@ class DynamicAuc:
     horizon: float
     definition: Controls
 
-    def interval(self, level: float = 0.95) -> tuple[float, float]:
+    def interval(self, level: float = 0.95, *, df: float | None = None) -> tuple[float, float]:
         """Limits from the logit scale.
 
         Parameters
         ----------
         level : float
             Confidence level.
+        df : float, optional
+            Degrees of freedom of the standard error; infinite when left out.
 
         Returns
         -------
@@ -61,7 +63,7 @@ class DynamicAuc:
         NotEstimable
             When the estimate is exactly 0 or 1.
         """
-        return logit_interval(self.estimate, self.std_error, level=level)
+        return logit_interval(self.estimate, self.std_error, level=level, df=df)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, logit, ndtr
+from scipy.special import expit, logit, ndtr, stdtr
 
 from metastra.errors import NotEstimable
-from metastra.survival.intervals import normal_quantile
+from metastra.survival.intervals import t_quantile
 
 __all__ = ["PairedDifference", "logit_interval"]
 
@@ -59,13 +59,15 @@ class PairedDifference:
     events: int
     horizon: float | None = None
 
-    def interval(self, level: float = 0.95) -> tuple[float, float]:
+    def interval(self, level: float = 0.95, *, df: float | None = None) -> tuple[float, float]:
         """Wald limits of the difference.
 
         Parameters
         ----------
         level : float
             Confidence level.
+        df : float, optional
+            Degrees of freedom of the standard error; infinite when left out.
 
         Returns
         -------
@@ -77,16 +79,21 @@ class PairedDifference:
         ConfigError
             When the level is not inside (0, 1).
         """
-        half = normal_quantile(level) * self.std_error
+        half = t_quantile(level, df) * self.std_error
         return self.estimate - half, self.estimate + half
 
-    def p_value(self) -> float:
+    def p_value(self, *, df: float | None = None) -> float:
         """Two-sided p-value of no difference.
+
+        Parameters
+        ----------
+        df : float, optional
+            Degrees of freedom of the standard error; infinite when left out.
 
         Returns
         -------
         float
-            From the normal distribution; 1 where both models rank the patients alike.
+            From the normal or Student's distribution; 1 where both models rank the patients alike.
 
         Raises
         ------
@@ -97,11 +104,12 @@ class PairedDifference:
             if self.estimate == 0.0:
                 return 1.0
             raise NotEstimable(f"the difference in {self.measure} has a standard error of 0")
-        return float(2.0 * ndtr(-abs(self.estimate / self.std_error)))
+        ratio = -abs(self.estimate / self.std_error)
+        return float(2.0 * (ndtr(ratio) if df is None else stdtr(df, ratio)))
 
 
 def logit_interval(
-    estimate: float, std_error: float, *, level: float = 0.95
+    estimate: float, std_error: float, *, level: float = 0.95, df: float | None = None
 ) -> tuple[float, float]:
     """Wald limits of a probability on the logit scale.
 
@@ -113,6 +121,8 @@ def logit_interval(
         On the probability scale.
     level : float
         Confidence level.
+    df : float, optional
+        Degrees of freedom of the standard error; infinite when left out.
 
     Returns
     -------
@@ -133,7 +143,7 @@ def logit_interval(
         raise NotEstimable(
             f"an estimate of exactly {estimate:g} has no interval on the logit scale"
         )
-    half = normal_quantile(level) * std_error / (estimate * (1.0 - estimate))
+    half = t_quantile(level, df) * std_error / (estimate * (1.0 - estimate))
     centre = float(logit(estimate))
     limits = expit(np.array([centre - half, centre + half]))
     return float(limits[0]), float(limits[1])
