@@ -15,9 +15,13 @@ import openslide
 from metastra.slides.openslide_reader import OpenSlideReader
 from metastra.slides.picture_reader import PictureReader
 from metastra.slides.slide import MppSource, Slide, SlideInfo, slide_error
+from metastra.slides.tiff_layout import is_microscopy_tiff
+from metastra.slides.tiff_reader import TiffReader
 
 __all__ = ["open_slide"]
 
+_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+_TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MAX_PX_PER_BYTE = 100_000
 _MANY_FILES = ("mirax", "hamamatsu", "dicom")  # the file that is named is not the one with pixels
 
@@ -50,17 +54,14 @@ def open_slide(
     SlideError
         SL001 no such file or no right to read it; SL002 not a regular file; SL003 no bytes;
         SL004 no format that is read, or a damaged header; SL006 more pixels than can be;
-        SL008 a scale from the table that cannot be; SL011 a kind of pixel without a conversion.
+        SL008 a scale from the table that cannot be; SL011 a kind of pixel without a conversion;
+        SL013 a compression that is not read.
     ConfigError
         If a scale given as an option cannot be.
     """
     path = Path(path)
     size_bytes = _require_file(path)
-    slide: Slide
-    if _openslide_knows(path):
-        slide = OpenSlideReader(path, mpp=mpp, mpp_source=mpp_source)
-    else:
-        slide = PictureReader(path, mpp=mpp, mpp_source=mpp_source)
+    slide = _reader_for(path)(path, mpp=mpp, mpp_source=mpp_source)
     try:
         _require_substance(slide.info, size_bytes)
     except BaseException:
@@ -90,11 +91,29 @@ def _require_file(path: Path) -> int:
     return status.st_size
 
 
-def _openslide_knows(path: Path) -> bool:
+def _reader_for(path: Path) -> type[OpenSlideReader | TiffReader | PictureReader]:
+    """Choose by the first bytes and by what OpenSlide knows, never by the name's ending.
+
+    OpenSlide takes any tiled TIFF, but of an OME-TIFF it sees only the first channel and no level
+    below the first: those go to the reader that knows them whole.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(12)
+    if head.startswith(_PICTURES):
+        return PictureReader
     try:
-        return openslide.OpenSlide.detect_format(path) is not None
+        vendor = openslide.OpenSlide.detect_format(path)
     except openslide.OpenSlideError as error:
         raise slide_error("SL004", path.name, f"OpenSlide says: {error}") from error
+    if head.startswith(_TIFFS) and (vendor is None or _is_general(vendor, path)):
+        return TiffReader
+    if vendor is None:
+        raise slide_error("SL004", path.name, f"its first bytes are {head[:8].hex(' ')}")
+    return OpenSlideReader
+
+
+def _is_general(vendor: str, path: Path) -> bool:
+    return vendor == "generic-tiff" and is_microscopy_tiff(path)
 
 
 def _require_substance(info: SlideInfo, size_bytes: int) -> None:

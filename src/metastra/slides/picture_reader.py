@@ -21,7 +21,7 @@ from metastra.slides.slide import Level, MppSource, SlideInfo, check_region, sli
 
 __all__ = ["CONVERSIONS", "FORMATS", "MAX_PICTURE_PX", "PictureReader"]
 
-FORMATS = ("PNG", "JPEG", "TIFF")
+FORMATS = ("PNG", "JPEG")
 """Pillow's names of the formats that are taken."""
 MAX_PICTURE_PX = 1 << 27
 """Largest flat picture in pixels (134 million, 400 MB as RGB)."""
