@@ -1,0 +1,254 @@
+"""A bag: features of a slide's tiles, where each tile lies, and what a coordinate measures."""
+
+from __future__ import annotations
+
+import mmap
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metastra.catalogue import problem
+from metastra.errors import DataError, Where
+
+__all__ = ["Bag", "BagFrame", "BagOrigin", "feature_error"]
+
+_BLOCK_ROWS = 4096
+
+
+def feature_error(
+    code: str, name: str, found: str, *, expected: str = "", hint: str | None = None
+) -> DataError:
+    """Make the error for one problem of a feature file.
+
+    Parameters
+    ----------
+    code : str
+        A code of the catalogue, SL051 and above.
+    name : str
+        The file's name.
+    found, expected : str
+        What is wrong, and what was expected instead.
+    hint : str, optional
+        A remedy more exact than the catalogue's.
+
+    Returns
+    -------
+    DataError
+        To be raised.
+
+    Examples
+    --------
+    >>> print(feature_error("SL054", "a.h5", "row 3 holds NaN").problems[0].code)
+    SL054
+    """
+    return DataError(
+        "", [problem(code, found, where=Where(file=name), expected=expected, hint=hint)]
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BagFrame:
+    """What the coordinates of a bag measure.
+
+    Parameters
+    ----------
+    mpp : tuple of float or None
+        Micrometres per level-0 pixel along x and y; None where nobody says.
+    tile_side_um : float or None
+        Side of a tile in micrometres.
+    tile_side_px0 : tuple of float or None
+        Width and height of a tile in level-0 pixels; fractions are kept.
+    target_mpp : float or None
+        Micrometres per pixel at which the encoder saw the tiles.
+    tile_px : int or None
+        Side of the tiles that the encoder saw, in pixels.
+    slide_size_px0 : tuple of int or None
+        Width and height of level 0.
+
+    Examples
+    --------
+    >>> frame = BagFrame(mpp=(0.25, 0.25), tile_side_px0=(448.0, 448.0))
+    >>> frame.completed().tile_side_um
+    112.0
+    """
+
+    mpp: tuple[float, float] | None = None
+    tile_side_um: float | None = None
+    tile_side_px0: tuple[float, float] | None = None
+    target_mpp: float | None = None
+    tile_px: int | None = None
+    slide_size_px0: tuple[int, int] | None = None
+
+    def completed(self) -> BagFrame:
+        """Work out a side of the tile from the other and the scale.
+
+        Returns
+        -------
+        BagFrame
+            With both sides where one and the scale are known.
+        """
+        side_um, side_px0 = self.tile_side_um, self.tile_side_px0
+        if self.mpp is not None and side_um is None and side_px0 is not None:
+            side_um = side_px0[0] * self.mpp[0]
+        if self.mpp is not None and side_px0 is None and side_um is not None:
+            side_px0 = side_um / self.mpp[0], side_um / self.mpp[1]
+        return BagFrame(
+            mpp=self.mpp,
+            tile_side_um=side_um,
+            tile_side_px0=side_px0,
+            target_mpp=self.target_mpp,
+            tile_px=self.tile_px,
+            slide_size_px0=self.slide_size_px0,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BagOrigin:
+    """What a bag was made from; empty where a foreign file does not say.
+
+    Parameters
+    ----------
+    name : str
+        Of the slide, as the file is named, or its pseudonym.
+    encoder : str
+        Name of the encoder.
+    engine, precision : str
+        What computed the features, and how exactly.
+    slide_digest, tiling_digest, encoder_digest, quality_digest : str
+        SHA-256 of the slide, the tiling, the encoder's card and the quality rule.
+    feature_names : tuple of str
+        One for each feature, or none at all.
+    """
+
+    name: str = ""
+    encoder: str = ""
+    engine: str = ""
+    precision: str = ""
+    slide_digest: str = ""
+    tiling_digest: str = ""
+    encoder_digest: str = ""
+    quality_digest: str = ""
+    feature_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bag:
+    """The tiles of one slide.
+
+    Parameters
+    ----------
+    features : ndarray of float16 or float32, shape (n, d)
+        Often a memory map: only what is taken is read.
+    coords : ndarray of int64, shape (n, 2)
+        x and y of the tiles' top left corners in level-0 pixels.
+    frame : BagFrame
+        What the coordinates measure.
+    origin : BagOrigin
+        What it was made from.
+    layout : str
+        Of the file it came from: ``"metastra"``, ``"trident"``, ``"stamp"``, ``"clam"`` or
+        ``"spatialdata"``.
+
+    Raises
+    ------
+    DataError
+        SL055 if features and coordinates do not fit together.
+
+    Examples
+    --------
+    >>> bag = Bag(
+    ...     features=np.zeros((2, 3), np.float16),
+    ...     coords=np.array([[0, 0], [448, 0]]),
+    ...     frame=BagFrame(),
+    ... )
+    >>> len(bag), bag.dimension, bag.rows([1]).dtype
+    (2, 3, dtype('float32'))
+    """
+
+    features: NDArray[np.float16] | NDArray[np.float32]
+    coords: NDArray[np.int64]
+    frame: BagFrame
+    origin: BagOrigin = field(default_factory=BagOrigin)
+    layout: str = "metastra"
+
+    def __post_init__(self) -> None:
+        features, coords, name = self.features, self.coords, self.origin.name
+        if features.ndim != 2 or features.dtype not in (np.float16, np.float32):
+            raise feature_error(
+                "SL055",
+                name,
+                f"the features are {features.dtype} {features.shape}",
+                expected="float16 or float32, tiles × features",
+            )
+        if coords.shape != (len(features), 2) or coords.dtype != np.int64:
+            raise feature_error(
+                "SL055",
+                name,
+                f"the coordinates are {coords.dtype} {coords.shape}",
+                expected=f"int64 ({len(features)}, 2)",
+            )
+        if len(coords) and coords.min() < 0:
+            raise feature_error(
+                "SL055", name, "a coordinate is negative", expected="level-0 pixels from the corner"
+            )
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @property
+    def dimension(self) -> int:
+        """Features of a tile."""
+        return int(self.features.shape[1])
+
+    def rows(self, which: NDArray[np.int64] | list[int] | slice) -> NDArray[np.float32]:
+        """Read some rows; what is not asked for is not read.
+
+        Parameters
+        ----------
+        which : slice, list or ndarray of int
+            Rows, in any order.
+
+        Returns
+        -------
+        ndarray of float32, shape (k, d)
+            Finite.
+
+        Raises
+        ------
+        DataError
+            SL054 if one of them is not finite.
+        IndexError
+            If there is no such row.
+        """
+        self._advise(at_random=not isinstance(which, slice))
+        taken = np.asarray(self.features[which], dtype=np.float32)
+        if not np.isfinite(taken).all():
+            raise feature_error("SL054", self.origin.name, _not_finite(taken, 0))
+        return taken
+
+    def _advise(self, *, at_random: bool) -> None:
+        """Tell the kernel whether to read ahead, so that single rows cost single pages."""
+        base = self.features.base
+        if isinstance(base, mmap.mmap):
+            base.madvise(mmap.MADV_RANDOM if at_random else mmap.MADV_NORMAL)
+
+    def check(self) -> None:
+        """Look at every number, block by block.
+
+        Raises
+        ------
+        DataError
+            SL054 if one is not finite.
+        """
+        self._advise(at_random=False)
+        for start in range(0, len(self), _BLOCK_ROWS):
+            block = np.asarray(self.features[start : start + _BLOCK_ROWS])
+            if not np.isfinite(block).all():
+                raise feature_error("SL054", self.origin.name, _not_finite(block, start))
+
+
+def _not_finite(block: NDArray[Any], start: int) -> str:
+    row, column = np.argwhere(~np.isfinite(block))[0].tolist()
+    return f"row {start + row}, feature {column} is {block[row, column]}"
