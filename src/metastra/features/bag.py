@@ -230,7 +230,7 @@ class Bag:
 
     def _advise(self, *, at_random: bool) -> None:
         """Tell the kernel whether to read ahead, so that single rows cost single pages."""
-        base = self.features.base
+        base: object = self.features.base
         if isinstance(base, mmap.mmap):
             base.madvise(mmap.MADV_RANDOM if at_random else mmap.MADV_NORMAL)
 
