@@ -11,6 +11,7 @@
     ├── NotEstimable(ValueError)       the data cannot support the number; a result, with its reason
     ├── MissingExtra(ImportError)      an optional dependency is needed                    exit 2
     ├── IntegrityError(ValueError)     a digest, a signature or a record does not hold     exit 5
+    │   ├── BundleError            a bundle is refused; carries a list of `Problem`
     │   ├── DigestMismatch
     │   └── LockedError                a locked product would be changed
     ├── BusyError(RuntimeError)        another process holds the output                    exit 6
@@ -27,6 +28,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 __all__ = [
+    "BundleError",
     "BusyError",
     "ConfigError",
     "DataError",
@@ -249,6 +251,22 @@ class MissingExtra(MetastraError, ImportError):
 
 class IntegrityError(MetastraError, ValueError):
     """A digest, a signature or a completion record does not hold."""
+
+
+class BundleError(IntegrityError):
+    """A bundle is refused; every problem is listed with its file.
+
+    Parameters
+    ----------
+    message : str
+        One sentence; when empty, the number of problems is said.
+    problems : sequence of Problem
+        All of them, not the first.
+    """
+
+    def __init__(self, message: str = "", problems: Sequence[Problem] = ()) -> None:
+        self.problems = tuple(problems)
+        super().__init__(_with_problems(message, self.problems))
 
 
 class DigestMismatch(IntegrityError):

@@ -118,7 +118,7 @@ def test_every_code_that_is_raised_stands_in_the_catalogue():
     """Codes in the package are known, and no check of the catalogue is an orphan."""
     raised = set()
     for path in SOURCE.rglob("*.py"):
-        raised |= set(re.findall(r'"((?:ST|CO|EP|LK|SP|EV|SL)\d{3})"', path.read_text()))
+        raised |= set(re.findall(r'"((?:ST|CO|EP|LK|SP|EV|SL|QC|BU|PR)\d{3})"', path.read_text()))
 
     known = set(all_checks())
     assert raised - known == set()

@@ -8,6 +8,7 @@ import pytest
 
 from metastra import errors
 from metastra.errors import (
+    BundleError,
     BusyError,
     ConfigError,
     DataError,
@@ -38,6 +39,7 @@ from metastra.errors import (
         (NotEstimable, ValueError),
         (MissingExtra, ImportError),
         (IntegrityError, ValueError),
+        (BundleError, IntegrityError),
         (DigestMismatch, IntegrityError),
         (LockedError, IntegrityError),
         (BusyError, RuntimeError),
@@ -59,7 +61,7 @@ def test_every_error_stands_in_the_drawing():
         and issubclass(getattr(errors, name), MetastraError)
     ]
 
-    assert len(classes) == 13
+    assert len(classes) == 14
     assert all(name in (errors.__doc__ or "") for name in classes)
 
 

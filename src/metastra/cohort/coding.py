@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, NamedTuple
@@ -27,7 +27,7 @@ from metastra.cohort.values import (
 )
 from metastra.errors import ConfigError, DataError, Problem
 
-__all__ = ["Coding", "CodingKind", "Encoded", "encode"]
+__all__ = ["Coding", "CodingKind", "Encoded", "encode", "scheme_axis"]
 
 _AGE_NAMES = frozenset({"age", "age_years", "age (years)", "age_at_diagnosis_years"})
 _TNM_NAME = re.compile(r"(?:^|[^a-z])y?[cp]?([tnm])(?:$|[^a-z])", re.IGNORECASE)
@@ -62,6 +62,8 @@ class Coding:
         Continuous: the values that are possible.
     collapse_stage : bool
         IIIA, IIIB and IIIC are all coded as III.
+    axis : {"", "T", "N", "M", "stage"}
+        What a scheme's column holds; empty to take it from the column's name or cells.
 
     Raises
     ------
@@ -80,6 +82,7 @@ class Coding:
     minimum: float | None = None
     maximum: float | None = None
     collapse_stage: bool = False
+    axis: Literal["", "T", "N", "M", "stage"] = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kind", CodingKind(self.kind))
@@ -226,7 +229,7 @@ def _by_scheme(
 ) -> tuple[NDArray[np.float64], list[Problem]]:
     """Code T, N, M or stage; the column's name says which, else its cells do."""
     cells = [None if cell is None else cell.strip() for cell in table.column(column)]
-    axis = _axis_of(column, [cell for cell in cells if cell is not None])
+    axis = coding.axis or scheme_axis(column, [cell for cell in cells if cell is not None])
     if axis == "stage":
         return _stage_ranks(table, column, cells, collapse=coding.collapse_stage)
     rank = _rank_reader(axis)
@@ -243,7 +246,26 @@ def _by_scheme(
     return values, [_no_meaning(table, column, bad, "", expected)] if bad else []
 
 
-def _axis_of(column: str, cells: list[str]) -> Literal["T", "N", "M", "stage"]:
+def scheme_axis(column: str, cells: Iterable[str]) -> Literal["T", "N", "M", "stage"]:
+    """Find out what a column of a staging scheme holds.
+
+    Parameters
+    ----------
+    column : str
+        Its name, which decides where it tells.
+    cells : iterable of str
+        Its cells, which decide otherwise.
+
+    Returns
+    -------
+    {"T", "N", "M", "stage"}
+        Stage when nothing tells.
+
+    Examples
+    --------
+    >>> scheme_axis("pT", []), scheme_axis("spread", ["N1", "N2"]), scheme_axis("AJCC", ["III"])
+    ('T', 'N', 'stage')
+    """
     axes: dict[str, Literal["T", "N", "M"]] = {"T": "T", "N": "N", "M": "M"}
     if named := _TNM_NAME.search(column):
         return axes[named[1].upper()]

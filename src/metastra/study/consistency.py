@@ -136,6 +136,12 @@ def _horizons(study: Study) -> Iterator[Contradiction]:
     if section.primary_horizon is not None and section.primary_horizon not in section.horizons:
         found = f"primary_horizon {section.primary_horizon:g} is not among the horizons"
         yield "ST006", found, ("endpoint", "primary_horizon"), "add it to horizons"
+    cuts = section.cutpoints
+    if list(cuts) != sorted(set(cuts)):
+        yield "ST006", "cutpoints must ascend without repeats", ("endpoint", "cutpoints"), None
+    if cuts and not section.horizons:
+        found = "cutpoints are risks by a horizon, and there are no horizons"
+        yield "ST006", found, ("endpoint", "cutpoints"), "add horizons"
     temporal = study.validation
     if (temporal.temporal_column is None) != (temporal.temporal_cut is None):
         found = "temporal_column and temporal_cut go together"
@@ -173,6 +179,7 @@ def _references(study: Study) -> Iterator[Contradiction]:
                 if cohort not in names:
                     yield "ST006", f"there is no cohort {cohort!r}", (key, index, "cohorts"), None
     yield from _criteria(study)
+    yield from _predictors(study)
     for index, entry in enumerate(study.resolve):
         if entry.code not in all_checks():
             found = f"there is no check {entry.code}"
@@ -180,6 +187,17 @@ def _references(study: Study) -> Iterator[Contradiction]:
         if (entry.action == "set") != (entry.column is not None and entry.value is not None):
             found = "action set needs column and value, and only it"
             yield "ST006", found, ("resolve", index), None
+
+
+def _predictors(study: Study) -> Iterator[Contradiction]:
+    for name, column in study.clinical.items():
+        path = ("clinical", name)
+        if column.kind != "continuous" and (column.unit or column.transform != "none"):
+            key = "unit" if column.unit else "transform"
+            yield "ST006", f"{key} belongs to continuous predictors", (*path, key), "remove the key"
+        elif column.transform == "log1p" and (column.minimum is None or column.minimum < 0.0):
+            found = "transform log1p takes values of 0 or more"
+            yield "ST006", found, (*path, "transform"), "add minimum = 0 (or more)"
 
 
 def _criteria(study: Study) -> Iterator[Contradiction]:

@@ -135,6 +135,9 @@ class EndpointSection(_Section):
     """Times by which risks are predicted, in `time_unit`, ascending."""
     primary_horizon: float | None = Field(default=None, gt=0)
     """The one that decides; among `horizons`."""
+    cutpoints: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
+    """Risks by `primary_horizon` from which on a patient belongs to the next higher group,
+    ascending; by default the thirds of the development cohorts, fixed with the model."""
     synchronous_window_months: float = Field(default=0.0, ge=0)
     """Metastases up to this long after surgery count as synchronous: the clock starts then."""
     clock: Literal["procedure", "metastasis-diagnosis", "surgery"] = "procedure"
@@ -221,6 +224,13 @@ class ClinicalColumn(_Section):
     """In order for ordinal; the first is the reference for categorical."""
     minimum: float | None = None
     maximum: float | None = None
+    unit: str = ""
+    """Of continuous values, for instance ``ng/ml``; stands in the model's contract."""
+    transform: Literal["none", "log1p"] = "none"
+    """``log1p`` brings a continuous value of 0 or more to ``ln(1 + value)`` in the model."""
+    missing: Literal["impute", "refuse"] = "impute"
+    """What the model does without the value: put the development cohorts' median (most frequent
+    level) in its place, or give no risk."""
     measured: str | None = None
     """Column with the date (or duration since the origin) of the measurement."""
     collapse_stage: bool = False

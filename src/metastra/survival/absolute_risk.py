@@ -13,7 +13,7 @@ from metastra.survival.cox_model import CoxModel
 from metastra.survival.outcome import Outcome
 from metastra.survival.partial_likelihood import Ties
 
-__all__ = ["absolute_risk", "fit_cause_specific_cox"]
+__all__ = ["absolute_risk", "fit_cause_specific_cox", "risk_from_hazards"]
 
 _Array = NDArray[np.float64]
 
@@ -143,10 +143,54 @@ def absolute_risk(
         code: np.exp(model.linear_predictor(_rows_for(covariates, code)))
         for code, model in models.items()
     }
+    return risk_from_hazards(relative, grid, jumps, at, cause=cause)
+
+
+def risk_from_hazards(
+    relative: Mapping[int, _Array],
+    grid: _Array,
+    jumps: Mapping[int, _Array],
+    times: _Array,
+    *,
+    cause: int = 1,
+) -> _Array:
+    """Risk of a cause from relative hazards and the jumps of the baseline hazards.
+
+    Parameters
+    ----------
+    relative : mapping of int to ndarray of shape (r,)
+        Relative hazard of each patient, by cause.
+    grid : ndarray of shape (m,)
+        Ascending times at which a baseline hazard jumps.
+    jumps : mapping of int to ndarray of shape (m,)
+        Jumps of the baseline hazard of each cause.
+    times : ndarray of shape (t,)
+        Horizons, in the unit of `grid`; that they lie within the follow-up is not checked here.
+    cause : int
+        Which cause.
+
+    Returns
+    -------
+    ndarray of shape (r, t)
+        Probabilities, as `absolute_risk` defines them.
+
+    Raises
+    ------
+    DataError
+        When the causes have different numbers of patients.
+
+    Examples
+    --------
+    >>> one = {1: np.array([1.0])}
+    >>> risk_from_hazards(
+    ...     one, np.array([1.0, 2.0]), {1: np.array([0.5, 0.5])}, np.array([1.0, 2.0])
+    ... )
+    array([[0.5 , 0.75]])
+    """
     n_rows = {values.size for values in relative.values()}
     if len(n_rows) != 1:
         raise DataError(f"the covariates of the causes have {sorted(n_rows)} rows; expected one n")
-    position = np.searchsorted(grid, at, side="right")
+    position = np.searchsorted(grid, times, side="right")
     total = n_rows.pop()
     step = max(_CELLS // max(grid.size, 1), 1)
     parts = [
@@ -155,7 +199,7 @@ def absolute_risk(
         )[:, position]
         for first in range(0, total, step)
     ]
-    return np.concatenate(parts) if parts else np.empty((0, at.size))
+    return np.concatenate(parts) if parts else np.empty((0, times.size))
 
 
 def _rows_for(covariates: ArrayLike | Mapping[int, ArrayLike], code: int) -> ArrayLike:
