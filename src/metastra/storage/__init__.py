@@ -15,6 +15,7 @@ Importing this package needs neither numpy nor pandas.
 
 from __future__ import annotations
 
+from metastra.storage.append import append_lines, read_lines
 from metastra.storage.atomic import Verify, sweep_orphans, write_atomically
 from metastra.storage.checking import Completeness, Depth, completeness, is_complete
 from metastra.storage.encode import csv_bytes, csv_rows, json_bytes, parse_json
@@ -60,6 +61,7 @@ __all__ = [
     "Verify",
     "Write",
     "ancestry",
+    "append_lines",
     "completeness",
     "csv_bytes",
     "csv_rows",
@@ -77,6 +79,7 @@ __all__ = [
     "product_key",
     "product_names",
     "product_parent",
+    "read_lines",
     "read_product_bytes",
     "read_product_json",
     "read_record",

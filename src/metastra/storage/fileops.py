@@ -73,6 +73,43 @@ class FileOps:
         """
         return io.FileIO(path, "x+", opener=_open_private)
 
+    def open_append(self, path: Path) -> io.FileIO:
+        """Open a file to add to its end, making it where it is missing; unbuffered.
+
+        Parameters
+        ----------
+        path : Path
+            The file; a symbolic link is refused.
+
+        Returns
+        -------
+        io.FileIO
+            Open for reading and for writing at the end, whatever its position.
+
+        Raises
+        ------
+        OSError
+            If it cannot be opened.
+        """
+        return io.FileIO(path, "a+", opener=_open_private)
+
+    def truncate(self, stream: io.FileIO, size: int) -> None:
+        """Cut a file off.
+
+        Parameters
+        ----------
+        stream : io.FileIO
+            What `open_append` gave.
+        size : int
+            Bytes that stay.
+
+        Raises
+        ------
+        OSError
+            If the disk refuses.
+        """
+        stream.truncate(size)
+
     def write(self, stream: io.FileIO, data: memoryview) -> None:
         """Write all bytes; a short write is continued.
 

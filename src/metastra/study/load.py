@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
-from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, cast
-
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from typing import Any
 
 from metastra.catalogue import problem
-from metastra.errors import ConfigError, Problem, Where
+from metastra.errors import ConfigError
 from metastra.study.consistency import contradictions
 from metastra.study.lines import KeyLines
 from metastra.study.study import Study
+from metastra.study.toml_problems import parse_toml, validated, where_of
 
 __all__ = ["load_study", "parse_study"]
 
@@ -95,27 +89,11 @@ def parse_study(text: str, *, name: str = "study.toml") -> Study:
       ST003 study.toml, column 'endpoint': this key is missing; add endpoint
       ST003 study.toml, column 'cohort': this key is missing; add cohort
     """
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r"line (\d+)", str(error))
-        rows = (int(found.group(1)),) if found else ()
-        item = problem("ST004", str(error), where=Where(file=name, rows=rows))
-        raise ConfigError(f"{name} cannot be read", [item]) from None
+    raw = parse_toml(text, name=name)
+    study = validated(Study, _singular(raw), text=text, name=name)
     lines = KeyLines(text)
-    try:
-        study = Study.model_validate(_singular(raw))
-    except ValidationError as error:
-        details = error.errors()
-        # a list that is "too short" only because its entries are wrong is said by the entries
-        deeper = {
-            detail["loc"][:depth] for detail in details for depth in range(len(detail["loc"]))
-        }
-        items = [_as_problem(item, name, lines) for item in details if item["loc"] not in deeper]
-        items.sort(key=lambda item: (item.code != "ST001", item.where.rows or (1 << 30,)))
-        raise ConfigError(f"{name} cannot be used", items) from None
     items = [
-        problem(code, found, where=_where(name, lines, path), hint=hint)
+        problem(code, found, where=where_of(name, lines, path), hint=hint)
         for code, found, path, hint in contradictions(study)
     ]
     if items:
@@ -132,58 +110,3 @@ def _singular(raw: dict[str, Any]) -> dict[str, Any]:
             for name, spec in clinical.items()
         }
     return raw
-
-
-def _as_problem(detail: ErrorDetails, name: str, lines: KeyLines) -> Problem:
-    path = detail["loc"]
-    where = _where(name, lines, path)
-    key = str(path[-1]) if path else ""
-    match detail["type"]:
-        case "extra_forbidden":
-            near = get_close_matches(key, list(_known_keys(path[:-1])), n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else _known_keys_hint(path[:-1])
-            return problem("ST001", "this key is not known", where=where, hint=hint)
-        case "missing":
-            return problem("ST003", "this key is missing", where=where, hint=f"add {key}")
-        case _:
-            found = f"{_shown(detail['input'])}: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
-            return problem("ST002", found, where=where)
-
-
-def _where(name: str, lines: KeyLines, path: Sequence[str | int]) -> Where:
-    line = lines.line(path)
-    return Where(
-        file=name,
-        rows=(line,) if line else (),
-        column=".".join(str(part) for part in path),
-    )
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"
-
-
-def _known_keys(path: Sequence[str | int]) -> Iterator[str]:
-    """Give the keys that may stand at a place of the study file."""
-    model: type[BaseModel] | None = Study
-    for part in path:
-        if isinstance(part, int) or model is None:
-            continue
-        field = model.model_fields.get(part)
-        model = _section_of(field.annotation) if field else model
-    if model is not None:
-        yield from model.model_fields
-
-
-def _section_of(annotation: object) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for inner in cast("tuple[object, ...]", getattr(annotation, "__args__", ())):
-        if (found := _section_of(inner)) is not None:
-            return found
-    return None
-
-
-def _known_keys_hint(path: Sequence[str | int]) -> str:
-    return "known here are " + ", ".join(sorted(_known_keys(path)))

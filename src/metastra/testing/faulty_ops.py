@@ -44,6 +44,16 @@ class CountingOps(FileOps):
         self._step("create")
         return super().create(path)
 
+    def open_append(self, path: Path) -> io.FileIO:
+        """Count, then do it; see `FileOps.open_append`."""
+        self._step("open_append")
+        return super().open_append(path)
+
+    def truncate(self, stream: io.FileIO, size: int) -> None:
+        """Count, then do it; see `FileOps.truncate`."""
+        self._step("truncate")
+        super().truncate(stream, size)
+
     def write(self, stream: io.FileIO, data: memoryview) -> None:
         """Count, then do it; where it is to be disturbed, half of the bytes get through.
 
