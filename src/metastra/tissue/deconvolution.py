@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 __all__ = ["EOSIN", "HAEMATOXYLIN", "stain_densities"]
 
-HAEMATOXYLIN: tuple[float, float, float] = (0.65, 0.70, 0.29)
-"""Optical density of haematoxylin in red, green and blue (Ruifrok and Johnston 2001, table 1)."""
-EOSIN: tuple[float, float, float] = (0.07, 0.99, 0.11)
-"""Optical density of eosin in red, green and blue (same table)."""
+HAEMATOXYLIN: tuple[float, float, float] = (0.5626, 0.7201, 0.4062)
+"""Optical density of haematoxylin in red, green and blue: the reference vector that Macenko-type
+normalisers use by default (Veta, staining-normalization, ``HERef``)."""
+EOSIN: tuple[float, float, float] = (0.2159, 0.8012, 0.5581)
+"""Optical density of eosin in red, green and blue (same reference)."""
 
 
 def stain_densities(
