@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numba import njit
@@ -13,6 +14,7 @@ __all__ = ["blob_response", "blur", "double", "gaussian_weights", "halve"]
 _Floats = NDArray[np.float32]
 
 
+@lru_cache(maxsize=256)
 def gaussian_weights(sigma_px: float) -> _Floats:
     """One side of a sampled Gaussian, normalised.
 
@@ -24,7 +26,8 @@ def gaussian_weights(sigma_px: float) -> _Floats:
     Returns
     -------
     ndarray of float32, shape (r + 1,)
-        Weight at distance 0, 1, …, r = ⌈3.5 σ⌉; centre plus twice the others is 1.
+        Weight at distance 0, 1, …, r = ⌈3.5 σ⌉; centre plus twice the others is 1.  Read-only:
+        it is kept for the next call.
 
     Examples
     --------
@@ -35,7 +38,9 @@ def gaussian_weights(sigma_px: float) -> _Floats:
     at = np.arange(math.ceil(3.5 * sigma_px) + 1, dtype=np.float64)
     weights = np.exp(-0.5 * (at / sigma_px) ** 2)
     weights /= weights[0] + 2.0 * weights[1:].sum()
-    return weights.astype(np.float32)
+    rounded = weights.astype(np.float32)
+    rounded.flags.writeable = False
+    return rounded
 
 
 _WIDE_PX = 5.0
@@ -184,34 +189,38 @@ def _mirrored(index: int, size: int) -> int:
 
 @njit(cache=True)
 def _separable(image: _Floats, weights: _Floats) -> _Floats:
-    """Rows, then columns; the innermost loop runs along a row so that it vectorises."""
+    """Rows, then columns; the innermost loops run along plain slices so that they vectorise."""
     height, width = image.shape
     radius = weights.size - 1
     across = np.empty((height, width), np.float32)
     padded = np.empty(width + 2 * radius, np.float32)
     for y in range(height):
-        for x in range(-radius, width + radius):
-            padded[x + radius] = image[y, _mirrored(x, width)]
+        line = image[y]
+        padded[radius : radius + width] = line
+        for k in range(radius):
+            padded[radius - 1 - k] = line[_mirrored(-1 - k, width)]
+            padded[radius + width + k] = line[_mirrored(width + k, width)]
         row = across[y]
-        for x in range(width):
-            row[x] = weights[0] * padded[x + radius]
+        row[:] = weights[0] * line
         for k in range(1, radius + 1):
-            w = weights[k]
-            for x in range(width):
-                row[x] += w * (padded[x + radius - k] + padded[x + radius + k])
+            left = padded[radius - k : radius - k + width]
+            right = padded[radius + k : radius + k + width]
+            _add_both(row, weights[k], left, right)
     out = np.empty((height, width), np.float32)
     for y in range(height):
         row = out[y]
-        here = across[y]
-        for x in range(width):
-            row[x] = weights[0] * here[x]
+        row[:] = weights[0] * across[y]
         for k in range(1, radius + 1):
-            w = weights[k]
             above = across[_mirrored(y - k, height)]
             below = across[_mirrored(y + k, height)]
-            for x in range(width):
-                row[x] += w * (above[x] + below[x])
+            _add_both(row, weights[k], above, below)
     return out
+
+
+@njit(cache=True)
+def _add_both(row: _Floats, weight: np.float32, one: _Floats, two: _Floats) -> None:
+    for x in range(row.size):
+        row[x] += weight * (one[x] + two[x])
 
 
 @njit(cache=True)

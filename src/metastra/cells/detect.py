@@ -89,8 +89,8 @@ def detect_nuclei_in_haematoxylin(haematoxylin: NDArray[np.float32], mpp: float)
     1. The map is halved until a pixel is about 0.5 µm, and raised to 0.3 of its own mean nearby
        (Gaussian of 8 µm), so that the edge of a lumen answers less.
     2. Its scale-normalised Laplacian of Gaussian (Lindeberg 1998) is taken for discs of radius 2.6,
-       3.6, 5 and 6 µm; larger scales weigh more, as the square root of the radius, so that a pale nucleus
-       with dark clumps is one nucleus.
+       3.6, 5 and 6 µm; larger scales weigh more, as the square root of the radius, so that a pale
+       nucleus with dark clumps is one nucleus.
     3. Maxima over place and scale above a fifth of the picture's own haematoxylin (95th percentile
        after smoothing by 2 µm; at least 0.03) are candidates; of two that are nearer than 0.6 of
        the larger radius the stronger one stays.

@@ -5,17 +5,31 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from metastra.encoders import stain_features
+from metastra.cells.detect import detect_nuclei_in_haematoxylin
+from metastra.encoders import (
+    layout_features,
+    nucleus_features,
+    orientation_features,
+    space_features,
+    stain_features,
+    texture_features,
+)
 from metastra.encoders.encoder import EncoderCard, require_tiles
 from metastra.encoders.feature import Feature
 from metastra.encoders.tile_maps import TileMaps, prepare
 
 __all__ = ["FEATURES", "Morphology"]
 
-_GROUPS = (stain_features,)
-_REVISION = "0"
+_REVISION = "1"
 
-FEATURES: tuple[Feature, ...] = tuple(feature for group in _GROUPS for feature in group.FEATURES)
+FEATURES: tuple[Feature, ...] = (
+    *stain_features.FEATURES,
+    *texture_features.FEATURES,
+    *orientation_features.FEATURES,
+    *nucleus_features.FEATURES,
+    *space_features.FEATURES,
+    *layout_features.FEATURES,
+)
 """All features in the order of the columns."""
 
 
@@ -98,4 +112,14 @@ class Morphology:
 
 
 def _measure(maps: TileMaps) -> NDArray[np.float64]:
-    return np.concatenate([group.measure(maps) for group in _GROUPS])
+    nuclei = detect_nuclei_in_haematoxylin(maps.haematoxylin, maps.mpp)
+    return np.concatenate(
+        [
+            stain_features.measure(maps),
+            texture_features.measure(maps),
+            orientation_features.measure(maps),
+            nucleus_features.measure(maps, nuclei),
+            space_features.measure(maps, nuclei),
+            layout_features.measure(maps, nuclei),
+        ]
+    )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metastra.encoders.feature import Feature
+from metastra.encoders.texture_kernel import masked_quantiles, moments
 from metastra.encoders.tile_maps import TileMaps
 
 __all__ = ["FEATURES", "measure"]
@@ -16,6 +17,7 @@ _GROUP = "Stain"
 _RUIFROK = "Ruifrok and Johnston 2001"
 _QUANTILES = (10, 25, 50, 75, 90, 99)
 _STAINS = ("haematoxylin", "eosin")
+_SHARES = np.array(_QUANTILES) / 100.0
 _FLOOR_OD = 0.05
 
 
@@ -89,37 +91,20 @@ def measure(maps: TileMaps) -> NDArray[np.float64]:
     found[0] = maps.tissue.mean()
     if not maps.tissue.any():
         return found
-    stains = [maps.haematoxylin[maps.tissue], maps.eosin[maps.tissue]]
+    stains = [maps.haematoxylin, maps.eosin]
     rows: list[float] = []
-    for values in stains:
-        rows += _of_stain(values)
-    means = [float(values.mean(dtype=np.float64)) for values in stains]
+    means = []
+    for image in stains:
+        mean, sd, skewness = moments(image, maps.tissue)
+        marks = masked_quantiles(image, maps.tissue, _SHARES).tolist()
+        low, middle, high = (mark + _FLOOR_OD for mark in (marks[0], marks[2], marks[4]))
+        means.append(mean)
+        rows += [mean, sd, *marks, skewness, math.log(high / middle), math.log(middle / low)]
     rows.append(math.log((means[0] + _FLOOR_OD) / (means[1] + _FLOOR_OD)))
-    rows.append(_correlation(*stains))
-    residual = maps.residual[maps.tissue]
-    rows += [float(residual.mean(dtype=np.float64)), float(residual.std(dtype=np.float64))]
+    rows.append(_correlation(*(image[maps.tissue] for image in stains)))
+    rows += moments(maps.residual, maps.tissue)[:2]
     found[1:] = rows
     return found
-
-
-def _of_stain(values: NDArray[np.float32]) -> list[float]:
-    ordered = np.sort(values)
-    mean = float(ordered.mean(dtype=np.float64))
-    centred = ordered - np.float32(mean)
-    squares = centred * centred
-    variance = float(squares.mean(dtype=np.float64))
-    third = float((squares * centred).mean(dtype=np.float64))
-    skewness = third / variance**1.5 if variance > 1e-8 else 0.0
-    marks = [float(ordered[(q * (ordered.size - 1)) // 100]) for q in _QUANTILES]
-    low, middle, high = (mark + _FLOOR_OD for mark in (marks[0], marks[2], marks[4]))
-    return [
-        mean,
-        math.sqrt(variance),
-        *marks,
-        skewness,
-        math.log(high / middle),
-        math.log(middle / low),
-    ]
 
 
 def _correlation(one: NDArray[np.float32], two: NDArray[np.float32]) -> float:

@@ -8,12 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metastra.cells.blur_kernel import blur
+from metastra.encoders.texture_kernel import masked_quantiles
 from metastra.tissue.deconvolution import stain_densities
 
 __all__ = ["TISSUE_OD", "TileMaps", "prepare"]
 
 TISSUE_OD = 0.06
 """Smoothed optical density above which a pixel holds something; glass is 0 to 0.04."""
+
+_WEAKEST_OD = 0.15
+_STRENGTH_SHARE = np.array([0.95])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +36,11 @@ class TileMaps:
         Mean of haematoxylin and eosin.
     tissue : ndarray of bool, shape (h, w)
         Where the darkness, smoothed over 1 µm, is above `TISSUE_OD`.
+    strengths_od : tuple of float
+        95th percentile of haematoxylin, of eosin and of the darkness over the tissue, not below
+        0.15: what a map is divided by to cancel a stronger or weaker stain.
+    tile : ndarray of uint8, shape (h, w, 3)
+        The pixels.
     """
 
     mpp: float
@@ -40,6 +49,26 @@ class TileMaps:
     residual: NDArray[np.float32]
     darkness: NDArray[np.float32]
     tissue: NDArray[np.bool_]
+    strengths_od: tuple[float, float, float]
+    tile: NDArray[np.uint8]
+
+    def relative(self, number: int) -> NDArray[np.float32]:
+        """Give a map in units of its own strength.
+
+        Parameters
+        ----------
+        number : int
+            0 haematoxylin, 1 eosin, 2 darkness.
+
+        Returns
+        -------
+        ndarray of float32, shape (h, w)
+            1 at the map's strength; cut at 2, so that a speck of dirt does not rule the texture.
+        """
+        chosen = (self.haematoxylin, self.eosin, self.darkness)[number]
+        scaled = chosen * np.float32(1.0 / self.strengths_od[number])
+        np.minimum(scaled, 2.0, out=scaled)
+        return scaled
 
     def sigma_px(self, sigma_um: float) -> float:
         """Convert a scale to pixels; not below a third of a pixel, where nothing is smoothed."""
@@ -70,6 +99,7 @@ def prepare(tile: NDArray[np.uint8], mpp: float) -> TileMaps:
     np.maximum(eosin, 0.0, out=eosin)
     darkness = (haematoxylin + eosin) * np.float32(0.5)
     tissue = blur(darkness, max(1.0 / mpp, 0.33)) > TISSUE_OD
+    strengths = tuple(_strength(image, tissue) for image in (haematoxylin, eosin, darkness))
     return TileMaps(
         mpp=mpp,
         haematoxylin=haematoxylin,
@@ -77,4 +107,10 @@ def prepare(tile: NDArray[np.uint8], mpp: float) -> TileMaps:
         residual=residual,
         darkness=darkness,
         tissue=tissue,
+        strengths_od=(strengths[0], strengths[1], strengths[2]),
+        tile=tile,
     )
+
+
+def _strength(image: NDArray[np.float32], tissue: NDArray[np.bool_]) -> float:
+    return max(float(masked_quantiles(image, tissue, _STRENGTH_SHARE)[0]), _WEAKEST_OD)

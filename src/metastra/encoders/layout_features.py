@@ -1,0 +1,266 @@
+"""How a tile is built at large: dense and loose parts, their size, and how even it is."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from metastra.cells.blur_kernel import blur, halve
+from metastra.cells.nuclei import Nuclei
+from metastra.encoders.feature import Feature
+from metastra.encoders.texture_kernel import moments
+from metastra.encoders.tile_maps import TileMaps
+
+__all__ = ["FEATURES", "measure"]
+
+_GROUP = "Layout"
+_STAINS = ("haematoxylin", "eosin")
+_LAGS_UM = (4.0, 8.0, 16.0, 32.0)
+_BLOCKS = 4
+_COARSE_MPP = 2.0
+
+
+def _one(name: str, definition: str, source: str = "") -> Feature:
+    return Feature(name=name, group=_GROUP, definition=definition, source=source)
+
+
+FEATURES: tuple[Feature, ...] = (
+    *(
+        feature
+        for stain in _STAINS
+        for feature in (
+            *(
+                _one(
+                    f"{stain}_autocorrelation_{lag:g}um_correlation",
+                    f"Correlation of {stain} with itself {lag:g} µm away, mean of four directions, "
+                    "glass counted as no stain.",
+                )
+                for lag in _LAGS_UM
+            ),
+            _one(
+                f"{stain}_autocorrelation_direction_index",
+                f"Largest minus smallest of the four directions at 8 µm, for {stain}.",
+            ),
+            _one(
+                f"{stain}_blocks_variation_ratio",
+                f"Standard deviation of {stain} between 16 equal blocks of the tile over the mean.",
+            ),
+        )
+    ),
+    _one("tissue_blocks_sd_share", "Standard deviation of the tissue share between 16 blocks."),
+    _one(
+        "nuclei_blocks_variation_ratio",
+        "Standard deviation of the count of nuclei between 16 blocks over the mean.",
+    ),
+    _one(
+        "dense_share",
+        "Share of the tile above Otsu's threshold of haematoxylin smoothed over 6 µm: epithelium, "
+        "or a cluster of lymphocytes.",
+        "Otsu 1979",
+    ),
+    _one(
+        "dense_contrast_ratio",
+        "Mean smoothed haematoxylin of the dense part minus that of the rest, over the stain's "
+        "strength.",
+        "Otsu 1979",
+    ),
+    _one(
+        "dense_separation_index", "Share of the variance that this threshold explains.", "Otsu 1979"
+    ),
+    _one("dense_parts_per_mm2", "Connected dense parts of at least 100 µm²."),
+    _one(
+        "dense_thickness_mean_um",
+        "Twice the mean distance from a dense pixel to the nearest other one.",
+    ),
+    _one("dense_thickness_p90_um", "Twice the 90th percentile of that distance."),
+    _one("loose_thickness_mean_um", "The same for the part that is not dense."),
+    _one(
+        "dense_boundary_mm_per_mm2",
+        "Length of the boundary between dense and loose over the area of the tile.",
+    ),
+    _one(
+        "dense_to_loose_eosin_log_ratio",
+        "Logarithm of mean eosin in the dense part over that in the loose tissue.",
+    ),
+    _one(
+        "dense_to_loose_nucleus_area_log_ratio",
+        "Logarithm of the mean nuclear area in the dense over that in the loose part.",
+    ),
+    _one(
+        "dense_to_loose_nucleus_haematoxylin_log_ratio",
+        "Logarithm of the mean nuclear haematoxylin in the dense over that in the loose part.",
+    ),
+    _one(
+        "dense_to_loose_nucleus_eccentricity_difference_index",
+        "Mean nuclear eccentricity in the dense minus that in the loose part.",
+    ),
+    _one("nuclei_in_dense_share", "Share of nuclei that lie in the dense part."),
+    _one("loose_nuclei_per_mm2", "Nuclei of the loose part over its area of tissue."),
+)
+
+
+def measure(maps: TileMaps, nuclei: Nuclei) -> NDArray[np.float64]:
+    """Measure the layout of a tile.
+
+    Parameters
+    ----------
+    maps : TileMaps
+        Of the tile.
+    nuclei : Nuclei
+        Of the tile, with shapes.
+
+    Returns
+    -------
+    ndarray of shape (len(FEATURES),)
+        In the order of `FEATURES`; ratios between two parts are 0 where one of them is missing.
+    """
+    stains, tissue, mpp = (
+        [maps.relative(0), maps.relative(1)],
+        maps.tissue.astype(np.float32),
+        maps.mpp,
+    )
+    while mpp < _COARSE_MPP / 1.5 and min(tissue.shape) >= 32:
+        stains, tissue, mpp = [halve(stain) for stain in stains], halve(tissue), 2.0 * mpp
+    found: list[float] = []
+    for stain in stains:
+        found += _autocorrelations(stain, mpp)
+        blocks = _block_means(stain)
+        mean = float(blocks.mean())
+        found.append(float(blocks.std()) / mean if mean > 1e-3 else 0.0)
+    found.append(float(_block_means(tissue).std()))
+    found.append(_count_variation(nuclei, maps.tissue.shape))
+    found += _dense(stains, tissue > 0.5, mpp, maps, nuclei)
+    return np.array(found)
+
+
+def _autocorrelations(image: NDArray[np.float32], mpp: float) -> list[float]:
+    centred = image - np.float32(image.mean(dtype=np.float64))
+    variance = float(np.mean(centred * centred, dtype=np.float64))
+    if variance < 1e-6:
+        return [0.0] * (len(_LAGS_UM) + 1)
+    means, spread = [], 0.0
+    for lag_um in _LAGS_UM:
+        step = max(round(lag_um / mpp), 1)
+        slant = max(round(lag_um / mpp / np.sqrt(2.0)), 1)
+        four = [
+            _product(centred, dx, dy) / variance
+            for dx, dy in ((step, 0), (0, step), (slant, slant), (-slant, slant))
+        ]
+        means.append(sum(four) / 4.0)
+        if lag_um == _LAGS_UM[1]:
+            spread = max(four) - min(four)
+    return [*means, spread]
+
+
+def _product(image: NDArray[np.float32], dx: int, dy: int) -> float:
+    rows, columns = image.shape
+    if dy >= rows or abs(dx) >= columns:
+        return 0.0
+    one = image[: rows - dy, max(0, -dx) : columns - max(0, dx)]
+    two = image[dy:, max(0, dx) : columns + min(0, dx)]
+    return float(np.mean(one * two, dtype=np.float64))
+
+
+def _block_means(image: NDArray[np.float32]) -> NDArray[np.float64]:
+    rows, columns = image.shape[0] // _BLOCKS, image.shape[1] // _BLOCKS
+    cut = image[: rows * _BLOCKS, : columns * _BLOCKS]
+    parts = cut.reshape(_BLOCKS, rows, _BLOCKS, columns).astype(np.float64)
+    return np.asarray(parts.mean(axis=(1, 3)))
+
+
+def _count_variation(nuclei: Nuclei, shape: tuple[int, ...]) -> float:
+    if not len(nuclei):
+        return 0.0
+    column = (nuclei.centroids_px0[:, 0] * _BLOCKS / shape[1]).astype(np.int64)
+    row = (nuclei.centroids_px0[:, 1] * _BLOCKS / shape[0]).astype(np.int64)
+    block = np.clip(row, 0, _BLOCKS - 1) * _BLOCKS + np.clip(column, 0, _BLOCKS - 1)
+    counts = np.bincount(block, minlength=_BLOCKS**2)
+    return float(counts.std() / counts.mean())
+
+
+def _otsu(values: NDArray[np.float32]) -> tuple[float, float, float]:
+    """Threshold, difference of the two means, and share of the variance between them."""
+    counts, edges = np.histogram(values, bins=64)
+    middles = (edges[:-1] + edges[1:]) / 2.0
+    share = counts / counts.sum()
+    below = np.cumsum(share)
+    moment = np.cumsum(share * middles)
+    mean = float(moment[-1])
+    variance = float(np.sum(share * (middles - mean) ** 2))
+    if variance < 1e-5:
+        return float(edges[-1]), 0.0, 0.0
+    inside = below * (1.0 - below)
+    between = np.where(inside > 1e-6, (mean * below - moment) ** 2 / np.maximum(inside, 1e-6), 0.0)
+    best = int(between.argmax())
+    low = float(moment[best] / below[best])
+    high = float((mean - moment[best]) / (1.0 - below[best]))
+    return float(edges[best + 1]), high - low, float(between[best]) / variance
+
+
+def _dense(
+    stains: list[NDArray[np.float32]],
+    tissue: NDArray[np.bool_],
+    mpp: float,
+    maps: TileMaps,
+    nuclei: Nuclei,
+) -> list[float]:
+    smooth = blur(stains[0], 6.0 / mpp)
+    threshold, contrast, separation = _otsu(smooth)
+    dense = smooth > threshold
+    if contrast == 0.0 or not dense.any():
+        return [0.0] * 14
+    labels, n = ndimage.label(dense)
+    parts = int(np.sum(np.bincount(labels.ravel())[1:] * mpp**2 >= 100.0)) if n else 0
+    thick = 2.0 * mpp * ndimage.distance_transform_edt(dense)[dense]
+    thin = 2.0 * mpp * ndimage.distance_transform_edt(~dense)[~dense]
+    crossings = int(np.sum(dense[1:] != dense[:-1])) + int(np.sum(dense[:, 1:] != dense[:, :-1]))
+    loose = tissue & ~dense
+    eosin = 0.0
+    if loose.any():
+        inside, outside = moments(stains[1], dense)[0], moments(stains[1], loose)[0]
+        eosin = float(np.log((inside + 0.05) / (outside + 0.05)))
+    area_mm2 = maps.area_mm2()
+    # π/4 corrects the length of a staircase
+    length_mm = crossings * mpp / 1000.0 * np.pi / 4.0
+    return [
+        float(dense.mean()),
+        contrast,
+        separation,
+        parts / area_mm2,
+        float(thick.mean()),
+        float(np.quantile(thick, 0.9)),
+        float(thin.mean()) if thin.size else 0.0,
+        length_mm / area_mm2,
+        eosin,
+        *_nuclei_by_part(dense, loose, mpp, maps.mpp, nuclei),
+    ]
+
+
+def _nuclei_by_part(
+    dense: NDArray[np.bool_],
+    loose: NDArray[np.bool_],
+    coarse_mpp: float,
+    mpp: float,
+    nuclei: Nuclei,
+) -> list[float]:
+    shapes = nuclei.shapes
+    if shapes is None or not len(nuclei):
+        return [0.0] * 5
+    at = (nuclei.centroids_px0 * (mpp / coarse_mpp)).astype(np.int64)
+    at = np.clip(at, 0, np.array(dense.shape)[::-1] - 1)
+    inside = dense[at[:, 1], at[:, 0]]
+    ratios = [0.0, 0.0, 0.0]
+    if inside.any() and not inside.all():
+        means = [
+            (float(values[inside].mean()), float(values[~inside].mean()))
+            for values in (shapes.area_um2, shapes.haematoxylin_od, shapes.eccentricity)
+        ]
+        ratios = [
+            float(np.log(means[0][0] / means[0][1])),
+            float(np.log((means[1][0] + 0.05) / (means[1][1] + 0.05))),
+            means[2][0] - means[2][1],
+        ]
+    loose_mm2 = float(loose.sum()) * (coarse_mpp / 1000.0) ** 2
+    density = float(np.sum(~inside)) / loose_mm2 if loose_mm2 > 1e-4 else 0.0
+    return [*ratios, float(inside.mean()), density]

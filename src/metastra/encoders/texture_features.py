@@ -1,0 +1,166 @@
+"""Texture of chromatin and collagen: at which scales a stain varies, and in which patterns."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metastra.cells.blur_kernel import blur
+from metastra.encoders.feature import Feature
+from metastra.encoders.texture_kernel import (
+    binary_patterns,
+    cooccurrence,
+    haralick,
+    moments,
+    quantised,
+)
+from metastra.encoders.tile_maps import TileMaps
+
+__all__ = ["FEATURES", "measure"]
+
+_GROUP = "Texture"
+_STAINS = ("haematoxylin", "eosin")
+_SCALES_UM = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+_OFFSETS_UM = (1.5, 4.0, 12.0)
+_MEASURES = {
+    "contrast_index": "mean squared difference of the two levels",
+    "correlation": "correlation of the two levels",
+    "homogeneity_index": "mean of 1 / (1 + squared difference)",
+    "energy_index": "sum of squared shares of pairs",
+    "entropy_bits": "entropy of the shares of pairs",
+}
+_CIRCLES_UM = (1.5, 4.0)
+_STEP = 0.02
+
+
+def _declare() -> tuple[Feature, ...]:
+    found = []
+    for stain in _STAINS:
+        for fine, coarse in itertools.pairwise(_SCALES_UM):
+            band = f"{stain}_variation_{_text(fine)}_to_{_text(coarse)}um"
+            what = f"{stain} between Gaussians of {fine:g} and {coarse:g} µm, over the tissue"
+            found += [
+                _one(
+                    f"{band}_sd_ratio",
+                    f"Standard deviation of the difference of {what}, over the stain's strength.",
+                    "Burt and Adelson 1983",
+                ),
+                _one(
+                    f"{band}_skewness_index",
+                    f"Skewness of the difference of {what}; positive for dark grains.",
+                    "Burt and Adelson 1983",
+                ),
+            ]
+        for offset in _OFFSETS_UM:
+            found += [
+                _one(
+                    f"{stain}_pairs_{_text(offset)}um_{measure}",
+                    f"Of pairs of tissue pixels {offset:g} µm apart in 4 directions, {stain} over "
+                    f"its strength in 16 levels from 0 to 1.25: {meaning}.",
+                    "Haralick et al. 1973",
+                )
+                for measure, meaning in _MEASURES.items()
+            ]
+            found.append(
+                _one(
+                    f"{stain}_pairs_{_text(offset)}um_direction_ratio",
+                    f"Largest minus smallest contrast of the 4 directions at {offset:g} µm, over "
+                    "their mean: 0 where no direction stands out.",
+                )
+            )
+        for radius in _CIRCLES_UM:
+            circle = f"{stain}_circle_{_text(radius)}um"
+            found += [
+                _one(
+                    f"{circle}_{count}_darker_neighbours_share",
+                    f"Share of tissue pixels with {count} of 8 neighbours on a circle of "
+                    f"{radius:g} µm darker in {stain}, next to one another.",
+                    "Ojala et al. 2002",
+                )
+                for count in range(9)
+            ]
+            found.append(
+                _one(
+                    f"{circle}_irregular_share",
+                    f"Share of tissue pixels whose darker neighbours on a circle of {radius:g} µm "
+                    "do not lie next to one another.",
+                    "Ojala et al. 2002",
+                )
+            )
+    return tuple(found)
+
+
+def _one(name: str, definition: str, source: str = "") -> Feature:
+    return Feature(name=name, group=_GROUP, definition=definition, source=source)
+
+
+def _text(scale_um: float) -> str:
+    return f"{scale_um:g}".replace(".", "p")
+
+
+FEATURES = _declare()
+
+
+def measure(maps: TileMaps) -> NDArray[np.float64]:
+    """Measure the texture of a tile.
+
+    Parameters
+    ----------
+    maps : TileMaps
+        Of the tile.
+
+    Returns
+    -------
+    ndarray of shape (len(FEATURES),)
+        In the order of `FEATURES`; all 0 where there is no tissue.
+    """
+    found: list[float] = []
+    for number in range(len(_STAINS)):
+        image = maps.relative(number)
+        found += _bands(image, maps)
+        found += _pairs(image, maps)
+        found += _patterns(image, maps)
+    return np.array(found)
+
+
+def _bands(image: NDArray[np.float32], maps: TileMaps) -> list[float]:
+    found: list[float] = []
+    finer = blur(image, maps.sigma_px(_SCALES_UM[0]))
+    for scale_um in _SCALES_UM[1:]:
+        coarser = blur(image, maps.sigma_px(scale_um))
+        _, sd, skewness = moments(finer - coarser, maps.tissue)
+        found += [sd, skewness]
+        finer = coarser
+    return found
+
+
+def _pairs(image: NDArray[np.float32], maps: TileMaps) -> list[float]:
+    levels = quantised(image, maps.tissue, 1.25)
+    found: list[float] = []
+    for offset_um in _OFFSETS_UM:
+        step = max(round(offset_um / maps.mpp), 1)
+        slant = max(round(offset_um / maps.mpp / math.sqrt(2.0)), 1)
+        counts = [
+            cooccurrence(levels, dx, dy)
+            for dx, dy in ((step, 0), (slant, slant), (0, step), (-slant, slant))
+        ]
+        contrasts = [haralick(one)[0] for one in counts]
+        mean = sum(contrasts) / len(contrasts)
+        spread = (max(contrasts) - min(contrasts)) / mean if mean > 1e-6 else 0.0
+        found += [*haralick(counts[0] + counts[1] + counts[2] + counts[3]), spread]
+    return found
+
+
+def _patterns(image: NDArray[np.float32], maps: TileMaps) -> list[float]:
+    found: list[float] = []
+    angles = np.arange(8) * (math.pi / 4.0)
+    for radius_um in _CIRCLES_UM:
+        radius_px = max(radius_um / maps.mpp, 1.0)
+        smooth = blur(image, maps.sigma_px(radius_um / 3.0))
+        dx = np.rint(radius_px * np.cos(angles)).astype(np.int64)
+        dy = np.rint(radius_px * np.sin(angles)).astype(np.int64)
+        found += binary_patterns(smooth, maps.tissue, dx, dy, _STEP).tolist()
+    return found
