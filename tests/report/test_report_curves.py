@@ -12,12 +12,12 @@ from metastra.errors import ConfigError
 from metastra.report.curve_estimates import (
     follow_up_curves,
     incidence_curves,
-    nice_ticks,
     survival_curves,
 )
 from metastra.report.curves import CurveOptions
 from metastra.report.theme import to_svg
 from metastra.survival.outcome import Outcome
+from metastra.survival.ticks import nice_ticks
 from metastra.units import TimeUnit, to_days
 
 MONTHS = CurveOptions(time_unit=TimeUnit.MONTHS, horizons=(12, 24, 36), primary=24)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
-from typer.core import TyperCommand
 
+from metastra.cli import evaluate_options as options
 from metastra.cli.console import (
     RESEARCH_USE,
     print_json,
@@ -18,119 +18,13 @@ from metastra.cli.console import (
 )
 from metastra.cli.exits import verb
 from metastra.cli.options import AsJson
-from metastra.units import TimeUnit
 
 if TYPE_CHECKING:
     from metastra.cohort.tables import TableFormat
+    from metastra.evaluation.patients import Settings
     from metastra.evaluation.request import Request
 
 __all__ = ["register"]
-
-_Table = Annotated[
-    Path,
-    typer.Argument(
-        metavar="PREDICTIONS",
-        help="One row per patient, or one per patient and horizon (with a column `horizon`).",
-    ),
-]
-_Outcomes = Annotated[
-    Path | None,
-    typer.Option(help="Table of outcomes, joined by the ids; default: PREDICTIONS itself."),
-]
-_Time = Annotated[str, typer.Option(metavar="COL", help="Time to the event or the end.")]
-_Event = Annotated[str, typer.Option(metavar="COL", help="0 censored, 1 event, 2.. competing.")]
-_Unit = Annotated[TimeUnit, typer.Option(help="Of times and horizons.")]
-_Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the results.")]
-_Id = Annotated[str, typer.Option("--id", metavar="COL", help="Column of the patients' ids.")]
-_Entry = Annotated[str | None, typer.Option(metavar="COL", help="Delayed entry.")]
-_LastNegative = Annotated[
-    str | None,
-    typer.Option(metavar="COL", help="Time of the last examination without the event."),
-]
-_Cause = Annotated[int, typer.Option(help="Code of the event of interest.")]
-_Cohort = Annotated[str | None, typer.Option(metavar="COL", help="Judge each cohort, too.")]
-_Bootstrap = Annotated[int, typer.Option(help="Draws of patients; 0 for none.")]
-_Seed = Annotated[int, typer.Option(help="Of the draws.")]
-_Decimal = Annotated[str, typer.Option(help="Decimal mark of the tables.")]
-_Delimiter = Annotated[
-    str | None, typer.Option(help="Field separator; by default from the extension.")
-]
-_Horizon = Annotated[
-    list[float],
-    typer.Option("--horizon", metavar="T", help="One or several, ascending, in --time-unit."),
-]
-_Risk = Annotated[
-    list[str] | None,
-    typer.Option("--risk", metavar="COL", help="Risk by each --horizon, in the same order."),
-]
-_Baseline = Annotated[
-    list[str] | None,
-    typer.Option("--baseline-risk", metavar="COL", help="Risks to improve upon, as --risk."),
-]
-_Score = Annotated[
-    str | None, typer.Option(metavar="COL", help="Unbounded score; higher is worse.")
-]
-_Subgroup = Annotated[
-    list[str] | None, typer.Option("--subgroup", metavar="COL", help="One or several.")
-]
-_Cutpoint = Annotated[
-    list[float] | None,
-    typer.Option(
-        "--cutpoint",
-        metavar="X",
-        help="Locked cutpoint of the risk by the last horizon; repeat. Default: exploratory.",
-    ),
-]
-_Threshold = Annotated[
-    list[float] | None,
-    typer.Option(
-        "--threshold", metavar="P", help="Of the net benefit; repeat. Default: 2% to 50%."
-    ),
-]
-_Accept = Annotated[
-    list[str] | None,
-    typer.Option("--accept", metavar="CODE", help="A refusal you know to be right; repeat."),
-]
-
-
-_NUMBERS = frozenset({"--horizon", "--cutpoint", "--threshold"})
-_WORDS = frozenset({"--risk", "--baseline-risk", "--subgroup", "--accept"})
-
-
-class _ManyValues(TyperCommand):
-    """Takes ``--horizon 12 24`` as ``--horizon 12 --horizon 24``."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Repeat an option for each of its values, then parse as usual."""
-        return super().parse_args(ctx, _repeated(args))
-
-
-def _repeated(args: list[str]) -> list[str]:
-    """Spell several values of one option out.
-
-    Words are only taken where PREDICTIONS stands first, so that it is never taken for a column.
-    """
-    words = bool(args) and not args[0].startswith("-")
-    expanded: list[str] = []
-    option, given = "", False
-    for text in args:
-        if text.startswith("--"):
-            option, given = text, "=" in text
-        elif option and given:
-            if (option in _NUMBERS and _is_number(text)) or (option in _WORDS and words):
-                expanded.append(option)
-        else:
-            given = True
-        expanded.append(text)
-    return expanded
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def register(app: typer.Typer) -> None:
@@ -143,100 +37,62 @@ def register(app: typer.Typer) -> None:
     """
 
     @app.command(
-        cls=_ManyValues,
+        cls=options.ManyValues,
         epilog="Example: metastra evaluate predictions.csv --outcomes clini.csv --time months "
         "--event status --risk risk --horizon 12 24 --time-unit months --out judged",
     )
     @verb
     def evaluate(
-        predictions: _Table,
-        time: _Time,
-        event: _Event,
-        horizon: _Horizon,
-        time_unit: _Unit,
-        out: _Out,
-        outcomes: _Outcomes = None,
-        id_column: _Id = "PATIENT",
-        entry: _Entry = None,
-        last_negative: _LastNegative = None,
-        risk: _Risk = None,
-        risk_score: _Score = None,
-        baseline_risk: _Baseline = None,
-        cause: _Cause = 1,
-        cohort: _Cohort = None,
-        subgroup: _Subgroup = None,
-        bootstrap: _Bootstrap = 1000,
-        seed: _Seed = 0,
-        cutpoint: _Cutpoint = None,
-        threshold: _Threshold = None,
-        accept: _Accept = None,
-        decimal: _Decimal = ".",
-        delimiter: _Delimiter = None,
+        predictions: options.Table,
+        time: options.Time,
+        event: options.Event,
+        horizon: options.Horizon,
+        time_unit: options.Unit,
+        out: options.Out,
+        outcomes: options.Outcomes = None,
+        id_column: options.Id = "PATIENT",
+        entry: options.Entry = None,
+        last_negative: options.LastNegative = None,
+        risk: options.Risk = None,
+        risk_score: options.Score = None,
+        baseline_risk: options.Baseline = None,
+        cause: options.Cause = 1,
+        cohort: options.Cohort = None,
+        subgroup: options.Subgroup = None,
+        adjust: options.Adjust = None,
+        describe: options.Describe = None,
+        treatment: options.Treatment = None,
+        randomised: options.Randomised = False,
+        recalibrate: options.Recalibrate = False,
+        landmark: options.Landmark = None,
+        grace: options.Grace = None,
+        low_risk_limit: options.LowRiskLimit = None,
+        plan: options.PlanFile = None,
+        cutpoint: options.Cutpoint = None,
+        threshold: options.Threshold = None,
+        bootstrap: options.Bootstrap = 1000,
+        imputations: options.Imputations = None,
+        seed: options.Seed = 0,
+        pdf: options.Pdf = False,
+        accept: options.Accept = None,
+        decimal: options.Decimal = ".",
+        delimiter: options.Delimiter = None,
         as_json: AsJson = False,
     ) -> None:
         """Judge predictions: discrimination, calibration, utility; numbers, figures and a page."""
-        request = _request(
-            predictions=predictions,
-            outcomes=outcomes,
-            id=id_column,
-            time=time,
-            event=event,
-            entry=entry,
-            last_negative=last_negative,
-            risk_score=risk_score,
-            cause=cause,
-            cohort=cohort,
-            time_unit=time_unit,
-            lists=(risk, baseline_risk, subgroup, horizon, accept),
-            written=(decimal, delimiter),
-        )
-        _judge(request, (bootstrap, seed), cutpoint, threshold, out, as_json=as_json)
+        _run(locals())
 
 
-def _request(
-    *,
-    lists: tuple[
-        list[str] | None, list[str] | None, list[str] | None, list[float], list[str] | None
-    ],
-    written: tuple[str, str | None],
-    **columns: Any,
-) -> Request:
-    from metastra.evaluation.request import Request
-
-    risk, baseline, subgroup, horizon, accept = lists
-    return Request(
-        risks=tuple(risk or ()),
-        baseline=tuple(baseline or ()),
-        subgroups=tuple(subgroup or ()),
-        horizons=tuple(horizon),
-        accept=frozenset(accept or ()),
-        format=_format(*written),
-        **columns,
-    )
-
-
-def _judge(
-    request: Request,
-    drawn: tuple[int, int],
-    cutpoint: list[float] | None,
-    threshold: list[float] | None,
-    out: Path,
-    *,
-    as_json: bool,
-) -> None:
-    from metastra.evaluation.patients import DEFAULT_THRESHOLDS, Settings
+def _run(given: dict[str, Any]) -> None:
+    """Read the options as what is asked and how, judge, and show."""
     from metastra.pipeline.evaluate import judge, write_judged
 
-    settings = Settings(
-        bootstrap=drawn[0],
-        seed=drawn[1],
-        cutpoints=tuple(cutpoint or ()),
-        thresholds=tuple(threshold) if threshold else DEFAULT_THRESHOLDS,
-    )
+    request, settings = _request(given), _settings(given)
     judged = judge(request, settings)
-    files = write_judged(judged, out)
+    out: Path = given["out"]
+    files = write_judged(judged, out, pdf=given["pdf"])
     document = judged.evaluation.to_json()
-    if as_json:
+    if given["as_json"]:
         print_json(
             {
                 "out": str(out),
@@ -252,6 +108,40 @@ def _judge(
         result(line)
     result(f"written to {out}: {', '.join(f for f in files if '/' not in f)}, figures/")
     say(RESEARCH_USE)
+
+
+def _request(given: Mapping[str, Any]) -> Request:
+    from metastra.evaluation.request import Request
+
+    names = ("predictions", "outcomes", "time", "event", "entry", "last_negative", "risk_score")
+    columns = {name: given[name] for name in (*names, "cause", "cohort", "time_unit", "treatment")}
+    return Request(
+        id=given["id_column"],
+        risks=tuple(given["risk"] or ()),
+        baseline=tuple(given["baseline_risk"] or ()),
+        subgroups=tuple(given["subgroup"] or ()),
+        adjust=tuple(given["adjust"] or ()),
+        describe=tuple(given["describe"] or ()),
+        horizons=tuple(given["horizon"]),
+        accept=frozenset(given["accept"] or ()),
+        format=_format(given["decimal"], given["delimiter"]),
+        **columns,
+    )
+
+
+def _settings(given: Mapping[str, Any]) -> Settings:
+    from metastra.evaluation.patients import DEFAULT_THRESHOLDS, Settings
+    from metastra.evaluation.plan import read_plan
+
+    names = ("bootstrap", "seed", "recalibrate", "grace", "low_risk_limit", "randomised")
+    return Settings(
+        cutpoints=tuple(given["cutpoint"] or ()),
+        thresholds=tuple(given["threshold"] or ()) or DEFAULT_THRESHOLDS,
+        landmarks=tuple(given["landmark"] or ()),
+        imputations=given["imputations"],
+        plan=None if given["plan"] is None else read_plan(given["plan"]),
+        **{name: given[name] for name in names},
+    )
 
 
 def _format(decimal: str, delimiter: str | None) -> TableFormat:
@@ -290,6 +180,16 @@ def _summary(document: Mapping[str, Any]) -> list[str]:
         if number["lower"] is not None:
             limits = f" ({number['lower']:.3f} to {number['upper']:.3f})"
         lines.append(f"  {name:<18} {number['estimate']:.3f}{limits}")
+    lines += _primary(document["plan"])
     issues = [check for check in document["checks"] if check["status"] == "issue"]
     lines += [f"  {check['code']}  {check['why']}" for check in issues]
     return lines
+
+
+def _primary(plan: Mapping[str, Any]) -> list[str]:
+    """Say first what the plan made the one number that decides."""
+    if plan["digest"] is None:
+        return []
+    primary = plan["primary"]
+    bound = "" if primary["bound"] is None else f", bound {primary['bound']:g} ({primary['side']})"
+    return [f"  primary measure of the plan: {primary['label']}{bound}: {primary['verdict']}"]

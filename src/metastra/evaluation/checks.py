@@ -12,7 +12,7 @@ from metastra.survival.risk_set import n_at_risk
 
 __all__ = ["CHECKS", "INPUT_CHECKS", "input_checks", "result_checks"]
 
-INPUT_CHECKS = tuple(f"EV{number:03d}" for number in range(1, 14))
+INPUT_CHECKS = tuple(f"EV{number:03d}" for number in range(1, 15))
 """Codes of the catalogue that every table is held against while it is read, in order."""
 
 CHECKS = ("EV021", "EV022", "EV023", "EV024", "EV025", "EV026", "EV027", "EV028", "EV029")
@@ -25,7 +25,13 @@ _MOST_LOST = 0.5
 
 
 def input_checks(
-    problems: Iterable[Problem], *, risks: bool, score: bool, joined: bool, is_long: bool
+    problems: Iterable[Problem],
+    *,
+    risks: bool,
+    score: bool,
+    joined: bool,
+    is_long: bool,
+    covariates: bool = False,
 ) -> list[dict[str, str]]:
     """Say what the tables were held against; whoever gets here was not refused.
 
@@ -39,6 +45,8 @@ def input_checks(
         Whether the outcomes stand in a table of their own.
     is_long : bool
         Whether the predictions have a row for each horizon.
+    covariates : bool
+        Whether columns to adjust for or to describe were named.
 
     Returns
     -------
@@ -57,6 +65,7 @@ def input_checks(
     one_table = "" if joined else "the outcomes stand beside the predictions"
     wide = "" if is_long else "the table has one row for each patient"
     needs = {"EV001": no_risk, "EV002": no_risk, "EV003": no_score, "EV004": no_risk}
+    needs |= {"EV014": "" if covariates else "no covariates were named"}
     needs |= {"EV007": wide, "EV008": wide, "EV009": one_table, "EV010": one_table}
     checks = []
     for code in INPUT_CHECKS:

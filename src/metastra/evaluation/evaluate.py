@@ -9,19 +9,29 @@ from typing import Any
 import numpy as np
 
 from metastra.evaluation.added_value import added_value
+from metastra.evaluation.adjusting import adjusted
 from metastra.evaluation.calibrating import calibration
+from metastra.evaluation.characteristics import characteristics
 from metastra.evaluation.checks import result_checks
+from metastra.evaluation.claims import low_risk, treatment_by_score
+from metastra.evaluation.declared import declared
 from metastra.evaluation.draws import draw
+from metastra.evaluation.incidence import incidence
+from metastra.evaluation.landmarking import landmark_analysis
 from metastra.evaluation.measures import discrimination, overall
 from metastra.evaluation.patients import Patients, Settings
+from metastra.evaluation.pooling import pooled
+from metastra.evaluation.recalibrating import recalibration
 from metastra.evaluation.risk_groups import Grouping, group_patients, risk_groups
 from metastra.evaluation.sensitivity import midpoint_sensitivity
 from metastra.evaluation.subgroups import subgroups
 from metastra.evaluation.utility import utility
+from metastra.evaluation.visits import dating, visit_schedule
+from metastra.evaluation.whole_checks import whole_checks
 
 __all__ = ["SCHEMA", "Evaluation", "evaluate"]
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the layout of ``evaluation.json``."""
 
 _BINS = 20
@@ -103,19 +113,54 @@ def evaluate(
     head = {"bundle": bundle, "predictions_sha256": predictions_sha256}
     grouping = group_patients(patients, chosen)
     document = _judged(patients, chosen, grouping, head)
-    document["checks"] = [dict(check) for check in input_checks] + document["checks"]
     document["cohorts"] = _cohorts(patients, chosen, grouping, head)
     document["schema"] = SCHEMA
     document["flow"] = dict(flow or {"judged": patients.n})
-    document["settings"] = {
+    document["settings"] = _settings(chosen)
+    document |= _further(patients, chosen, grouping, predictions_sha256)
+    document["plan"] = declared(document, chosen)
+    checks = [dict(check) for check in input_checks] + document["checks"]
+    document["checks"] = checks + whole_checks(document)
+    return Evaluation(patients=patients, grouping=grouping, document=document)
+
+
+def _settings(chosen: Settings) -> dict[str, Any]:
+    return {
         "bootstrap": chosen.bootstrap,
         "seed": chosen.seed,
         "min_events": chosen.min_events,
         "thresholds": list(chosen.thresholds),
+        "landmarks": list(chosen.landmarks),
+        "grace": chosen.grace,
+        "low_risk_limit": chosen.low_risk_limit,
+        "recalibrate": chosen.recalibrate,
+        "randomised": chosen.randomised,
     }
-    document["sensitivity"] = {"midpoint": midpoint_sensitivity(patients)}
-    document["risk_distribution"] = _distribution(patients)
-    return Evaluation(patients=patients, grouping=grouping, document=document)
+
+
+def _further(
+    patients: Patients, settings: Settings, grouping: Grouping, digest: str
+) -> dict[str, Any]:
+    """Analyses of all patients together; those not asked for are a reason."""
+    asked = {"reason": "it was not asked for (--recalibrate)"}
+    return {
+        "pooled": pooled(patients, settings),
+        "adjusted": adjusted(patients, settings, grouping),
+        "recalibration": (
+            recalibration(patients, predictions_sha256=digest) if settings.recalibrate else asked
+        ),
+        "landmark": [landmark_analysis(patients, t, grouping) for t in settings.landmarks],
+        "low_risk": low_risk(patients, grouping, settings.low_risk_limit),
+        "treatment": treatment_by_score(patients, grouping, randomised=settings.randomised),
+        "sensitivity": {
+            "midpoint": midpoint_sensitivity(patients),
+            "dating": dating(patients, settings),
+            "visits": visit_schedule(patients),
+        },
+        "characteristics": characteristics(patients, grouping),
+        "incidence": incidence(patients, grouping),
+        "risk_distribution": _distribution(patients),
+    }
 
 
 def _judged(
@@ -138,7 +183,7 @@ def _judged(
         "utility": utility(patients, draws, settings),
         "risk_groups": risk_groups(patients, grouping),
         "added_value": added_value(patients, draws),
-        "subgroups": subgroups(patients, settings),
+        "subgroups": subgroups(patients, settings, grouping.cutpoints),
     }
     document["checks"] = result_checks(patients, document)
     return document

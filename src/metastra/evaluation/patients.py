@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metastra.errors import ConfigError, DataError
+from metastra.evaluation.covariates import Covariate
+from metastra.evaluation.plan import Plan
 from metastra.survival.outcome import Outcome
 from metastra.units import TimeUnit
 
@@ -36,6 +38,20 @@ class Settings:
         Risks from which on a patient would be treated, for the net benefit.
     min_events : int
         Subgroups with fewer events are counted and not estimated.
+    recalibrate : bool
+        Whether a ladder of updates is fitted.
+    landmarks : tuple of float
+        Times at which the clock is started again for those still at risk.
+    grace : float or None
+        How late a scan may be and still count at the last horizon.
+    low_risk_limit : float or None
+        Risk that the lowest group's upper bound has to stay under, set before looking.
+    randomised : bool
+        Whether treatment was assigned at random.
+    imputations : int or None
+        Of missing covariates; as many as percent of the patients lack a value when None.
+    plan : Plan or None
+        What was declared before looking.
 
     Raises
     ------
@@ -53,6 +69,13 @@ class Settings:
     cutpoints: tuple[float, ...] = ()
     thresholds: tuple[float, ...] = DEFAULT_THRESHOLDS
     min_events: int = 10
+    recalibrate: bool = False
+    landmarks: tuple[float, ...] = ()
+    grace: float | None = None
+    low_risk_limit: float | None = None
+    randomised: bool = False
+    imputations: int | None = None
+    plan: Plan | None = None
 
     def __post_init__(self) -> None:
         if self.bootstrap != 0 and self.bootstrap < 100:
@@ -64,6 +87,14 @@ class Settings:
             raise ConfigError(f"the cutpoints {list(cuts)} must be finite and ascend")
         if not self.thresholds or not all(0.0 < p < 1.0 for p in self.thresholds):
             raise ConfigError("thresholds must be risks inside (0, 1)")
+        if not all(np.isfinite(t) and t >= 0.0 for t in self.landmarks):
+            raise ConfigError(f"landmarks {list(self.landmarks)} must be times of 0 or more")
+        if self.grace is not None and not (np.isfinite(self.grace) and self.grace >= 0.0):
+            raise ConfigError(f"grace={self.grace}; expected a time of 0 or more")
+        if self.low_risk_limit is not None and not 0.0 < self.low_risk_limit < 1.0:
+            raise ConfigError(f"low_risk_limit={self.low_risk_limit}; expected a risk in (0, 1)")
+        if self.imputations is not None and self.imputations < 2:
+            raise ConfigError(f"imputations={self.imputations}; expected 2 or more")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -92,6 +123,12 @@ class Patients:
         Time of the last examination without the event; NaN where missing.
     folds : int
         Folds that the predictions come from; 0 when not stated.
+    covariates : tuple of Covariate
+        That hazard ratios are adjusted for.
+    described : tuple of Covariate
+        Further columns of table 1.
+    treatment : ndarray of shape (n,) or None
+        1 treated, 0 not; NaN where missing.
 
     Raises
     ------
@@ -111,6 +148,9 @@ class Patients:
     subgroups: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
     last_negative: NDArray[np.float64] | None = None
     folds: int = 0
+    covariates: tuple[Covariate, ...] = ()
+    described: tuple[Covariate, ...] = ()
+    treatment: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         k, n = len(self.horizons), self.outcome.n
@@ -126,6 +166,8 @@ class Patients:
             "baseline": (self.baseline, (n, k)),
             "cohort": (self.cohort, (n,)),
             "last_negative": (self.last_negative, (n,)),
+            "treatment": (self.treatment, (n,)),
+            **{c.name: (c.values, (n,)) for c in (*self.covariates, *self.described)},
             **{name: (labels, (n,)) for name, labels in self.subgroups.items()},
         }
         for name, (values, shape) in shapes.items():
@@ -199,4 +241,7 @@ class Patients:
             cohort=None if self.cohort is None else self.cohort[chosen],
             subgroups={name: labels[chosen] for name, labels in self.subgroups.items()},
             last_negative=part(self.last_negative),
+            covariates=tuple(one.take(chosen) for one in self.covariates),
+            described=tuple(one.take(chosen) for one in self.described),
+            treatment=part(self.treatment),
         )

@@ -22,6 +22,7 @@ from metastra.evaluation.prediction_cells import (
     read_prediction_cells,
 )
 from metastra.evaluation.request import Request
+from metastra.evaluation.side_columns import SideColumns, read_side_columns, side_names
 from metastra.survival.outcome import Outcome
 
 __all__ = ["Reading", "read_patients"]
@@ -97,8 +98,10 @@ def read_patients(request: Request) -> Reading:
     judged = (joined.outcome_row >= 0) & cells.assessable
     labels, found = _labels(request, predictions, outcomes, joined, places)
     problems += found
+    side, found = read_side_columns(request, predictions, outcomes, joined, places)
+    problems += found
     _refuse(problems)
-    patients = _patients(request, outcome, cells, labels, judged, _folds(predictions))
+    patients = _patients(request, outcome, cells, labels, side, judged, _folds(predictions))
     problems += _enough(patients, request, source)
     _refuse(problems)
     flow = {
@@ -135,7 +138,7 @@ def _columns(request: Request, predictions: Table, outcomes: Table | None) -> li
     there += [name for name in (request.entry, request.last_negative) if name is not None]
     problems = require_columns(predictions, here)
     problems += require_columns(predictions if outcomes is None else outcomes, there)
-    for name in _group_columns(request):
+    for name in (*_group_columns(request), *side_names(request)):
         if not predictions.has(name) and (outcomes is None or not outcomes.has(name)):
             problems += require_columns(predictions, [name])
     named = {problem.found: problem for problem in problems}
@@ -241,6 +244,7 @@ def _patients(
     outcome: OutcomeCells,
     cells: PredictionCells,
     labels: dict[str, NDArray[np.object_]],
+    side: SideColumns,
     judged: NDArray[np.bool_],
     folds: int,
 ) -> Patients:
@@ -265,6 +269,9 @@ def _patients(
         subgroups={name: labels[name][judged] for name in request.subgroups},
         last_negative=part(outcome.last_negative),
         folds=folds,
+        covariates=tuple(one.take(judged) for one in side.covariates),
+        described=tuple(one.take(judged) for one in side.described),
+        treatment=part(side.treatment),
     )
 
 

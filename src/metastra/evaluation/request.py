@@ -36,6 +36,11 @@ class Request:
         Column of the score.
     subgroups : tuple of str
         Columns of subgroups.
+    adjust, describe : tuple of str
+        Columns that hazard ratios are adjusted for, and further ones of table 1; ``COL``,
+        ``COL:number`` or ``COL:category``.
+    treatment : str or None
+        Column of the treatment: 1 or yes, 0 or no.
     cause : int
         Code of the event of interest; every other code but 0 is a competing event.
     horizons : tuple of float
@@ -66,6 +71,9 @@ class Request:
     baseline: tuple[str, ...] = ()
     risk_score: str | None = None
     subgroups: tuple[str, ...] = ()
+    adjust: tuple[str, ...] = ()
+    describe: tuple[str, ...] = ()
+    treatment: str | None = None
     cause: int = 1
     time_unit: TimeUnit = TimeUnit.DAYS
     accept: frozenset[str] = frozenset()

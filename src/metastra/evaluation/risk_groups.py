@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metastra.errors import NotEstimable
+from metastra.evaluation.classifying import classification
 from metastra.evaluation.estimate import LEVEL, Estimate, attempt
 from metastra.evaluation.patients import Patients, Settings
 from metastra.survival.calibration import observed_risk
@@ -20,7 +21,7 @@ from metastra.survival.intervals import probability_interval
 from metastra.survival.logrank import logrank
 from metastra.survival.outcome import Outcome
 
-__all__ = ["Grouping", "group_patients", "risk_groups"]
+__all__ = ["Grouping", "group_patients", "group_risks", "risk_groups"]
 
 _NAMES = {1: ("all",), 2: ("low", "high"), 3: ("low", "intermediate", "high")}
 
@@ -96,24 +97,19 @@ def risk_groups(patients: Patients, grouping: Grouping) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``cutpoints``, ``groups``, ``hazard_ratios`` against the lowest group, ``logrank_p`` and,
-        with competing events, ``gray_p``.
+        ``cutpoints``, ``groups``, ``hazard_ratios`` against the lowest group, ``classification`` at
+        each cutpoint, ``logrank_p`` and, with competing events, ``gray_p``.
     """
-    outcome, horizon = patients.outcome, patients.last_horizon
-    groups = []
-    for number, name in enumerate(grouping.names):
-        mine = grouping.group == number
-        events = int(np.count_nonzero(outcome.event[mine] == 1))
-        risk = _risk(patients, mine, horizon).to_json()
-        groups.append(
-            {"name": name, "n": int(mine.sum()), "events": events, "risk_at_horizon": risk}
-        )
+    outcome = patients.outcome
     found: dict[str, Any] = {
         "cutpoints": list(grouping.cutpoints),
         "exploratory": grouping.exploratory,
         "scale": grouping.scale,
-        "groups": groups,
+        "groups": group_risks(patients, grouping),
         "hazard_ratios": _hazard_ratios(patients, grouping),
+        "classification": classification(
+            patients, grouping.cutpoints, exploratory=grouping.exploratory
+        ),
         "logrank_p": _p_value(
             patients, "log-rank test", lambda: logrank(outcome.only(1), grouping.group).p
         ),
@@ -121,6 +117,32 @@ def risk_groups(patients: Patients, grouping: Grouping) -> dict[str, Any]:
     if patients.competing:
         found["gray_p"] = _p_value(
             patients, "Gray's test", lambda: gray_test(outcome, grouping.group, cause=1).p
+        )
+    return found
+
+
+def group_risks(patients: Patients, grouping: Grouping) -> list[dict[str, Any]]:
+    """Estimate the absolute risk of each group by the last horizon.
+
+    Parameters
+    ----------
+    patients : Patients
+        Whom.
+    grouping : Grouping
+        Of the same patients.
+
+    Returns
+    -------
+    list of dict
+        ``name``, ``n``, ``events`` (whatever their time) and ``risk_at_horizon``.
+    """
+    found = []
+    for number, name in enumerate(grouping.names):
+        mine = grouping.group == number
+        events = int(np.count_nonzero(patients.outcome.event[mine] == 1))
+        risk = _risk(patients, mine, patients.last_horizon).to_json()
+        found.append(
+            {"name": name, "n": int(mine.sum()), "events": events, "risk_at_horizon": risk}
         )
     return found
 

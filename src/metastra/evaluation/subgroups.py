@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from metastra.errors import NotEstimable
 from metastra.evaluation.draws import Draws, with_interval
 from metastra.evaluation.estimate import LEVEL, Estimate, Limits, attempt
+from metastra.evaluation.fairness import fairness
 from metastra.evaluation.measures import NO_RISK, missing
 from metastra.evaluation.patients import Patients, Settings
 from metastra.stats.resampling import bootstrap
@@ -29,7 +30,9 @@ _METHODS = {
 }
 
 
-def subgroups(patients: Patients, settings: Settings) -> list[dict[str, Any]]:
+def subgroups(
+    patients: Patients, settings: Settings, cutpoints: tuple[float, ...] = ()
+) -> list[dict[str, Any]]:
     """Judge each subgroup at the last horizon.
 
     Parameters
@@ -39,19 +42,29 @@ def subgroups(patients: Patients, settings: Settings) -> list[dict[str, Any]]:
     settings : Settings
         Draws (the same as for the whole), seed and the fewest events.
 
+    cutpoints : tuple of float
+        Of the risk groups; the highest is the threshold of the fairness table.
+
     Returns
     -------
     list of dict
-        ``column``, ``label``, ``n``, ``events`` (by the last horizon), ``auc``, ``oe_ratio`` and
-        ``auc_difference``; numbers are withheld below the fewest events, and the reason says so.
+        ``column``, ``label`` (None for patients without one), ``n``, ``events`` (by the last
+        horizon), ``auc``, ``oe_ratio``, ``slope``, ``ipa``, ``sensitivity``, ``specificity``,
+        ``ppv``, ``npv``, ``share_high`` and ``differences`` of each to the rest; numbers are
+        withheld below the fewest events, and the reason says so.
     """
     found = []
     for column, labels in patients.subgroups.items():
         known = sorted({str(label) for label in labels if label is not None})
-        found += [_one(patients, settings, column, label, labels == label) for label in known]
+        masks: list[tuple[str | None, NDArray[np.bool_]]] = [
+            (label, np.asarray(labels == label)) for label in known
+        ]
         unknown = np.array([label is None for label in labels])
         if unknown.any():
-            found.append(_one(patients, settings, column, None, unknown))
+            masks.append((None, unknown))
+        for label, mine in masks:
+            row = _one(patients, settings, column, label, mine)
+            found.append(row | fairness(patients, settings, mine, cutpoints[-1:]))
     return found
 
 

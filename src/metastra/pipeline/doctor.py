@@ -19,6 +19,7 @@ __all__ = ["Finding", "State", "examine"]
 _EXTRAS: dict[str, dict[str, str]] = {
     "learn": {"torch": "training and foundation-model encoders"},
     "parquet": {"pyarrow": "tables in Parquet"},
+    "pdf": {"weasyprint": "reports as PDF"},
     "xlsx": {"openpyxl": "tables in XLSX"},
 }
 _IMPORT_NAME = {

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from metastra.errors import Problem
 from metastra.evaluation.checks import input_checks
+from metastra.evaluation.declared import with_plan
 from metastra.evaluation.evaluate import Evaluation, evaluate
 from metastra.evaluation.patients import Settings
 from metastra.evaluation.reading import Reading, read_patients
@@ -52,6 +53,8 @@ def judge(request: Request, settings: Settings) -> Judged:
     DataError
         With every refusal, each with its rows.
     """
+    if settings.plan is not None:
+        request, settings = with_plan(request, settings, settings.plan)
     reading: Reading = read_patients(request)
     checks = input_checks(
         reading.problems,
@@ -59,6 +62,7 @@ def judge(request: Request, settings: Settings) -> Judged:
         score=request.risk_score is not None,
         joined=request.outcomes is not None,
         is_long=reading.is_long,
+        covariates=bool(request.adjust or request.describe),
     )
     evaluation = evaluate(
         reading.patients,
@@ -71,7 +75,7 @@ def judge(request: Request, settings: Settings) -> Judged:
     return Judged(evaluation=evaluation, problems=reading.problems)
 
 
-def write_judged(judged: Judged, folder: Path) -> tuple[str, ...]:
+def write_judged(judged: Judged, folder: Path, *, pdf: bool = False) -> tuple[str, ...]:
     """Write ``evaluation.json``, the figures and ``report.html``.
 
     Parameters
@@ -80,6 +84,8 @@ def write_judged(judged: Judged, folder: Path) -> tuple[str, ...]:
         What was judged.
     folder : Path
         Made when it is missing.
+    pdf : bool
+        Whether to write ``report.pdf`` from the same page.
 
     Returns
     -------
@@ -90,6 +96,8 @@ def write_judged(judged: Judged, folder: Path) -> tuple[str, ...]:
     ------
     ConfigError, ResourceError
         If the folder cannot be written to.
+    MissingExtra
+        If a PDF is asked for and its extra is not installed.
     """
     from metastra.report.evaluation_figures import evaluation_figures
     from metastra.report.evaluation_page import render_evaluation_page
@@ -103,6 +111,10 @@ def write_judged(judged: Judged, folder: Path) -> tuple[str, ...]:
         files[f"figures/{name}.png"] = to_png(figure)
     page = render_evaluation_page(judged.evaluation, figures)
     files["report.html"] = page.encode()
+    if pdf:
+        from metastra.report.pdf import page_pdf
+
+        files["report.pdf"] = page_pdf(page)
     for name, data in files.items():
         write_bytes(folder / name, data)
     return tuple(files)

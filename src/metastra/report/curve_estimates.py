@@ -13,16 +13,10 @@ from metastra.report.curves import CurveKind, CurveOptions, Curves
 from metastra.survival.aalen_johansen import CumulativeIncidence, aalen_johansen
 from metastra.survival.kaplan_meier import KaplanMeier, kaplan_meier, reverse_kaplan_meier
 from metastra.survival.outcome import Outcome
-from metastra.units import DAYS_PER_UNIT, TimeUnit
+from metastra.survival.ticks import nice_ticks
+from metastra.units import DAYS_PER_UNIT
 
-__all__ = ["follow_up_curves", "incidence_curves", "nice_ticks", "survival_curves"]
-
-_STEPS: dict[TimeUnit, tuple[float, ...]] = {
-    TimeUnit.DAYS: (1, 2, 5, 7, 14, 30, 60, 90, 180, 365, 730, 1825, 3650),
-    TimeUnit.MONTHS: (1, 2, 3, 6, 12, 24, 36, 60, 120, 240),
-    TimeUnit.YEARS: (0.25, 0.5, 1, 2, 5, 10, 20),
-}
-_MOST_TICKS = 9
+__all__ = ["follow_up_curves", "incidence_curves", "survival_curves"]
 
 
 def incidence_curves(
@@ -197,32 +191,6 @@ def follow_up_curves(
         method=f"reverse Kaplan–Meier (Greenwood, {scale} scale)",
         competing=False,
     )
-
-
-def nice_ticks(last: float, time_unit: TimeUnit | str) -> tuple[float, ...]:
-    """Choose round times for an axis.
-
-    Parameters
-    ----------
-    last : float
-        The longest follow-up, in `time_unit`.
-    time_unit : TimeUnit or str
-        Months go by quarters and years, years by halves and fives.
-
-    Returns
-    -------
-    tuple of float
-        From 0, at most nine, none past `last`.
-
-    Examples
-    --------
-    >>> nice_ticks(61.0, "months")
-    (0.0, 12.0, 24.0, 36.0, 48.0, 60.0)
-    """
-    steps = _STEPS[TimeUnit(time_unit)]
-    fitting = [step for step in steps if last / step <= _MOST_TICKS - 1]
-    step = fitting[0] if fitting else steps[-1] * np.ceil(last / steps[-1] / (_MOST_TICKS - 1))
-    return tuple(float(tick) for tick in np.arange(0.0, last * (1.0 + 1e-12) + 1e-12, step))
 
 
 def _curves(

@@ -10,7 +10,13 @@ from scipy.special import chdtrc
 
 from metastra.errors import ConfigError, DataError
 
-__all__ = ["ClosedTest", "UpdateComparison", "UpdateStep", "closed_test_of_updates"]
+__all__ = [
+    "ClosedTest",
+    "UpdateComparison",
+    "UpdateStep",
+    "close_comparisons",
+    "closed_test_of_updates",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +118,7 @@ def closed_test_of_updates(steps: Sequence[UpdateStep], *, level: float = 0.05) 
     >>> closed_test_of_updates(ladder).chosen
     'intercept'
     """
-    if not 0.0 < level < 1.0:
-        raise ConfigError(f"the level is {level}; expected a number between 0 and 1")
+    _check_level(level)
     parameters = [step.n_parameters for step in steps]
     likelihoods = np.array([step.log_likelihood for step in steps])
     if len(steps) < 2 or not (np.diff(parameters) > 0).all():
@@ -123,12 +128,66 @@ def closed_test_of_updates(steps: Sequence[UpdateStep], *, level: float = 0.05) 
             "a fuller update cannot fit worse: are the steps nested and fitted to one set?"
         )
     fullest = steps[-1]
-    made = []
+    comparisons = []
     for step in steps[:-1]:
         chi2 = max(2.0 * (fullest.log_likelihood - step.log_likelihood), 0.0)
         df = fullest.n_parameters - step.n_parameters
         p_value = float(chdtrc(df, chi2))
-        made.append(UpdateComparison(step=step.name, chi2=chi2, df=df, p_value=p_value))
-        if p_value > level:
-            return ClosedTest(chosen=step.name, comparisons=tuple(made), level=level)
-    return ClosedTest(chosen=fullest.name, comparisons=tuple(made), level=level)
+        comparisons.append(UpdateComparison(step=step.name, chi2=chi2, df=df, p_value=p_value))
+    return close_comparisons(comparisons, fullest=fullest.name, level=level)
+
+
+def close_comparisons(
+    comparisons: Sequence[UpdateComparison], *, fullest: str, level: float = 0.05
+) -> ClosedTest:
+    """Choose the smallest update from tests that were made elsewhere, for instance Wald tests.
+
+    Parameters
+    ----------
+    comparisons : sequence of UpdateComparison
+        The fullest update against each rung below it, from the lowest.
+    fullest : str
+        Name of the fullest update.
+    level : float
+        Significance level of each test.
+
+    Returns
+    -------
+    ClosedTest
+        With the tests up to the first that does not reject.
+
+    Raises
+    ------
+    ConfigError
+        When the level is outside (0, 1).
+    DataError
+        When there is no test, or one has no p-value.
+
+    Notes
+    -----
+    Any test of the right level may stand in for the likelihood ratio of Vergouwe et al. 2017:
+    closure does not ask what the tests are.
+
+    Examples
+    --------
+    >>> tests = [
+    ...     UpdateComparison(step="none", chi2=9.0, df=2, p_value=0.011),
+    ...     UpdateComparison(step="intercept", chi2=1.0, df=1, p_value=0.32),
+    ... ]
+    >>> close_comparisons(tests, fullest="intercept and slope").chosen
+    'intercept'
+    """
+    _check_level(level)
+    if not comparisons or not all(0.0 <= one.p_value <= 1.0 for one in comparisons):
+        raise DataError("a closed test needs one or more tests, each with its p-value")
+    made = []
+    for comparison in comparisons:
+        made.append(comparison)
+        if comparison.p_value > level:
+            return ClosedTest(chosen=comparison.step, comparisons=tuple(made), level=level)
+    return ClosedTest(chosen=fullest, comparisons=tuple(made), level=level)
+
+
+def _check_level(level: float) -> None:
+    if not 0.0 < level < 1.0:
+        raise ConfigError(f"the level is {level}; expected a number between 0 and 1")

@@ -32,13 +32,15 @@ class Share:
     estimate: float
     std_error: float
 
-    def interval(self, level: float = 0.95) -> tuple[float, float]:
+    def interval(self, level: float = 0.95, *, df: float | None = None) -> tuple[float, float]:
         """Limits from the logit scale.
 
         Parameters
         ----------
         level : float
             Confidence level.
+        df : float, optional
+            Degrees of freedom of Student's t; the normal distribution when left out.
 
         Returns
         -------
@@ -50,7 +52,7 @@ class Share:
         NotEstimable
             When the share is exactly 0 or 1.
         """
-        return logit_interval(self.estimate, self.std_error, level=level)
+        return logit_interval(self.estimate, self.std_error, level=level, df=df)
 
 
 @dataclass(frozen=True, kw_only=True)
