@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from metastra.errors import DataError, NotEstimable
 from metastra.evaluation.estimate import LEVEL, Estimate
 from metastra.evaluation.patients import Patients, Settings
-from metastra.stats.meta_analysis import Scale, pool_random_effects
+from metastra.stats.meta_analysis import PooledEffect, Scale, pool_random_effects
 from metastra.survival.brier import brier_score
 from metastra.survival.calibration import observed_expected, weak_calibration
 from metastra.survival.concordance import concordance
@@ -28,8 +28,6 @@ FEW_COHORTS = 5
 
 _Value = tuple[float, float]
 """Estimate and standard error on the natural scale."""
-
-_SCALE_WORDS = {Scale.IDENTITY: "as it is", Scale.LOG: "log", Scale.LOGIT: "logit"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,62 +95,55 @@ def _row(
             left_out.append({"cohort": name, "reason": getattr(error, "reason", str(error))})
             continue
         n, events = n + part.n, events + found
+    k = len(values)
+    scale = "" if measure.scale is Scale.IDENTITY else f" on the {measure.scale.value} scale"
     method = (
-        f"{measure.label} pooled over {len(values)} cohorts, random effects on the "
-        f"{_SCALE_WORDS[measure.scale]} scale (REML), Hartung–Knapp interval"
+        f"{measure.label} pooled over {k} cohorts, random effects{scale} (REML), Hartung–Knapp "
+        "interval"
     )
-    if measure.scale is Scale.IDENTITY:
-        method = method.replace("on the as it is scale ", "")
-    head: dict[str, Any] = {
-        "measure": measure.key,
-        "scale": measure.scale.value,
-        "k": len(values),
-        "left_out": left_out,
-    }
-    absent = {"prediction": None, "tau2": None, "i2": None, "q_p": None, "warning": None}
-
-    def missing(reason: str) -> dict[str, Any]:
-        number = Estimate(
-            estimate=None,
-            lower=None,
-            upper=None,
-            method=method,
-            n=n,
-            events=events,
-            horizon=horizon,
-            reason=reason,
-        )
-        return {**head, **number.to_json(), **absent}
-
-    if len(values) < FEWEST_COHORTS:
-        return missing(f"{len(values)} cohorts with a number, fewer than {FEWEST_COHORTS}")
-    estimates, errors = np.array(values).T
-    try:
-        found_effect = pool_random_effects(estimates, errors, scale=measure.scale, level=LEVEL)
-    except (NotEstimable, DataError) as error:
-        return missing(str(error))
+    effect: PooledEffect | str
+    if k < FEWEST_COHORTS:
+        effect = f"{k} cohorts with a number, fewer than {FEWEST_COHORTS}"
+    else:
+        effect = _effect(values, measure.scale)
+    known = isinstance(effect, PooledEffect)
     number = Estimate(
-        estimate=found_effect.estimate,
-        lower=found_effect.lower,
-        upper=found_effect.upper,
+        estimate=effect.estimate if isinstance(effect, PooledEffect) else None,
+        lower=effect.lower if isinstance(effect, PooledEffect) else None,
+        upper=effect.upper if isinstance(effect, PooledEffect) else None,
         method=method,
         n=n,
         events=events,
         horizon=horizon,
+        reason=None if isinstance(effect, PooledEffect) else effect,
     )
-    few = f"{len(values)} cohorts: where a new cohort lies is hardly known from so few"
+    few = f"{k} cohorts: where a new cohort lies is hardly known from so few"
     return {
-        **head,
+        "measure": measure.key,
+        "scale": measure.scale.value,
+        "k": k,
+        "left_out": left_out,
         **number.to_json(),
-        "prediction": {
-            "lower": found_effect.prediction_lower,
-            "upper": found_effect.prediction_upper,
-        },
-        "tau2": found_effect.tau2,
-        "i2": found_effect.i2,
-        "q_p": found_effect.q_p,
-        "warning": few if len(values) < FEW_COHORTS else None,
+        **_spread(effect),
+        "warning": few if known and k < FEW_COHORTS else None,
     }
+
+
+def _effect(values: Sequence[_Value], scale: Scale) -> PooledEffect | str:
+    """Pool, or say why not."""
+    estimates, errors = np.array(values).T
+    try:
+        return pool_random_effects(estimates, errors, scale=scale, level=LEVEL)
+    except (NotEstimable, DataError) as error:
+        return str(error)
+
+
+def _spread(effect: PooledEffect | str) -> dict[str, Any]:
+    """Where a new cohort is expected, and how far the cohorts differ."""
+    if isinstance(effect, str):
+        return {"prediction": None, "tau2": None, "i2": None, "q_p": None}
+    limits = {"lower": effect.prediction_lower, "upper": effect.prediction_upper}
+    return {"prediction": limits, "tau2": effect.tau2, "i2": effect.i2, "q_p": effect.q_p}
 
 
 def _value(part: Patients, measure: _Measure, position: int) -> _Value:
