@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from metastra.cli import check, demo, design, doctor, endpoints, evaluate, init, run, why
+from metastra.cli import (
+    check,
+    demo,
+    design,
+    doctor,
+    endpoints,
+    evaluate,
+    init,
+    repeatability,
+    run,
+    surveillance,
+    why,
+)
 from metastra.version import VERSION
 
 __all__ = ["app"]
@@ -37,5 +49,17 @@ def _root(
     pass
 
 
-for _module in (init, check, run, why, evaluate, design, endpoints, demo, doctor):
+for _module in (
+    init,
+    check,
+    run,
+    why,
+    evaluate,
+    repeatability,
+    surveillance,
+    design,
+    endpoints,
+    demo,
+    doctor,
+):
     _module.register(app)

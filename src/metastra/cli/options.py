@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-__all__ = ["AsJson", "KeyFile", "StudyFile"]
+if TYPE_CHECKING:
+    from metastra.cohort.tables import TableFormat
+
+__all__ = [
+    "AsJson",
+    "Decimal",
+    "Delimiter",
+    "IdColumn",
+    "KeyFile",
+    "OutDir",
+    "StudyFile",
+    "table_format",
+]
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Write one JSON object to stdout and talk to stderr.")
@@ -24,3 +36,39 @@ StudyFile = Annotated[
     Path,
     typer.Argument(metavar="STUDY", help="The study file, or the folder that holds study.toml."),
 ]
+IdColumn = Annotated[str, typer.Option("--id", metavar="COL", help="Column of the patients' ids.")]
+OutDir = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the results.")]
+Decimal = Annotated[str, typer.Option(help="Decimal mark of the tables.")]
+Delimiter = Annotated[
+    str | None, typer.Option(help="Field separator; by default from the extension.")
+]
+
+
+def table_format(decimal: str, delimiter: str | None) -> TableFormat:
+    """Say how loose tables are written.
+
+    Parameters
+    ----------
+    decimal : str
+        A point or a comma.
+    delimiter : str or None
+        Between fields; None for what the extension says.
+
+    Returns
+    -------
+    TableFormat
+        For `metastra.cohort.tables.read_table`.
+
+    Raises
+    ------
+    ConfigError
+        When the decimal mark is neither.
+    """
+    from metastra.cohort.tables import TableFormat
+    from metastra.errors import ConfigError
+
+    if decimal == ".":
+        return TableFormat(delimiter=delimiter)
+    if decimal == ",":
+        return TableFormat(delimiter=delimiter, decimal=",")
+    raise ConfigError(f"--decimal {decimal!r} is neither a point nor a comma")

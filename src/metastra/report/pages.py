@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from functools import cache
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from metastra.report import wording
 
-__all__ = ["page_environment"]
+__all__ = ["RESEARCH_USE", "page_environment", "render_page"]
+
+RESEARCH_USE = "Research use only. Not for diagnosis or treatment."
 
 
 @cache
@@ -41,6 +47,40 @@ def page_environment() -> Environment:
         "plural": wording.plural,
     }
     return environment
+
+
+def render_page(template: str, **context: Any) -> str:
+    """Render a page with the house's style sheet under a policy that lets nothing else in.
+
+    Parameters
+    ----------
+    template : str
+        Name of a template that extends ``page.html``.
+    **context
+        What it prints.
+
+    Returns
+    -------
+    str
+        A whole HTML document that opens offline and runs nothing.
+
+    Raises
+    ------
+    RuntimeError
+        When the templates are not where the package keeps them.
+    """
+    environment = page_environment()
+    if environment.loader is None:
+        raise RuntimeError("the page templates are not where the package keeps them")
+    sheet = environment.loader.get_source(environment, "page.css")[0].strip()
+    digest = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
+    return environment.get_template(template).render(
+        page={"research_use_only": RESEARCH_USE},
+        style=Markup(sheet),  # noqa: S704 - our own file, named by its digest in the policy
+        policy=f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; "
+        "form-action 'none'",
+        **context,
+    )
 
 
 def _shown(value: object) -> object:
