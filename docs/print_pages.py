@@ -170,6 +170,7 @@ def command_line() -> str:
         "items failed · 5 integrity · 6 busy · 7 out of disk or memory · 130 interrupted.\n",
     ]
     verbs = [command.name or command.callback.__name__ for command in app.registered_commands]
+    environment = {"COLUMNS": "90", "NO_COLOR": "1", "TERM": "dumb", "PATH": ""}
     for verb in ("", *verbs):
         command = ["metastra", *([verb] if verb else []), "--help"]
         text = subprocess.run(
@@ -177,7 +178,7 @@ def command_line() -> str:
             capture_output=True,
             text=True,
             check=True,
-            env={"COLUMNS": "90", "NO_COLOR": "1", "TERM": "dumb", "PATH": ""},
+            env={**environment, "PYTHONPATH": str(DOCS.parent / "src")},
         ).stdout.replace("python -m metastra", "metastra")
         cleaned = "\n".join(line.rstrip() for line in text.strip().splitlines())
         parts.append(f"\n## `{' '.join(command[:-1])}`\n\n```text\n{cleaned}\n```\n")

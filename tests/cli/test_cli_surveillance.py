@@ -70,7 +70,7 @@ def test_page_and_json_hold_the_same_numbers_and_no_ids(options, tmp_path):
         (["--sensitivity", "1.5"], 2, "sensitivity"),
         (["--combine", "stage"], 3, "stage"),
         (["--horizon", "9"], 3, "EP016"),
-        (["--combine", "age"], 3, "EV013"),
+        (["--combine", "id"], 3, "EV013"),
     ],
 )
 def test_wrong_use_has_its_exit_code(options, tmp_path, more, code, words):

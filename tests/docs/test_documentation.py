@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from metastra.catalogue import all_checks
+from metastra.evaluation.policy_file import read_policies
 from metastra.study.load import parse_study
 from metastra.synthetic.generate import synthetic_study
 
@@ -94,6 +95,16 @@ def test_pieces_of_study_files_are_understood(page, text):
         problems = [p for p in getattr(error, "problems", ()) if p.code in {"ST001", "ST002"}]
 
     assert problems == [], page
+
+
+def test_policies_of_the_pages_are_understood(tmp_path):
+    """The example of surveillance policies is one that the command reads."""
+    (text,) = blocks(DOCS / "how-to" / "compare-surveillance.md", "toml policies")
+    (tmp_path / "policies.toml").write_text(text)
+
+    policies = read_policies(tmp_path / "policies.toml", ("low", "high"))
+
+    assert len(policies) == 2
 
 
 def _toml(value: dict) -> str:

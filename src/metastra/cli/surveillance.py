@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +12,45 @@ from metastra.cli.exits import verb
 from metastra.cli.options import AsJson, Decimal, Delimiter, IdColumn, OutDir, table_format
 from metastra.units import TimeUnit
 
+if TYPE_CHECKING:
+    from metastra.pipeline.surveillance import Surveyed
+
 __all__ = ["register"]
+
+_Table = Annotated[Path, typer.Argument(metavar="PREDICTIONS", help="One row per patient.")]
+_Policies = Annotated[Path, typer.Option(metavar="TOML", help="Scans by risk group.")]
+_Time = Annotated[str, typer.Option(metavar="COL", help="Time to the event or the end.")]
+_Event = Annotated[str, typer.Option(metavar="COL", help="0 censored, 1 event, 2..")]
+_Risk = Annotated[str, typer.Option(metavar="COL", help="Risk by the horizon.")]
+_Horizon = Annotated[float, typer.Option(help="End of surveillance.")]
+_Unit = Annotated[TimeUnit, typer.Option(help="Of times, horizon and scans.")]
+_Outcomes = Annotated[Path | None, typer.Option(help="Table of outcomes.")]
+_LastNegative = Annotated[
+    str | None, typer.Option(metavar="COL", help="Last examination without the event.")
+]
+_Cause = Annotated[int, typer.Option(help="Code of the event of interest.")]
+_Cohort = Annotated[str | None, typer.Option(metavar="COL", help="Centre, for the visits.")]
+_Combine = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--combine",
+        metavar="COL",
+        help="Finding (stage, grade, MMR, CEA class) to combine with the risk; repeat.",
+    ),
+]
+_Cutpoint = Annotated[
+    list[float] | None,
+    typer.Option("--cutpoint", metavar="X", help="Locked cutpoint of the risk; repeat."),
+]
+_Sensitivity = Annotated[
+    float, typer.Option(help="Probability that a scan finds a detectable metastasis.")
+]
+_Bootstrap = Annotated[int, typer.Option(help="Draws of patients; 0 for none.")]
+_Seed = Annotated[int, typer.Option(help="Of the draws.")]
+_Accept = Annotated[
+    list[str] | None,
+    typer.Option("--accept", metavar="CODE", help="A refusal you know to be right."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -31,46 +69,25 @@ def register(app: typer.Typer) -> None:
     )
     @verb
     def surveillance(
-        predictions: Annotated[
-            Path, typer.Argument(metavar="PREDICTIONS", help="One row per patient.")
-        ],
-        policies: Annotated[Path, typer.Option(metavar="TOML", help="Scans by risk group.")],
-        time: Annotated[str, typer.Option(metavar="COL", help="Time to the event or the end.")],
-        event: Annotated[str, typer.Option(metavar="COL", help="0 censored, 1 event, 2..")],
-        risk: Annotated[str, typer.Option(metavar="COL", help="Risk by the horizon.")],
-        horizon: Annotated[float, typer.Option(help="End of surveillance.")],
-        time_unit: Annotated[TimeUnit, typer.Option(help="Of times, horizon and scans.")],
+        predictions: _Table,
+        policies: _Policies,
+        time: _Time,
+        event: _Event,
+        risk: _Risk,
+        horizon: _Horizon,
+        time_unit: _Unit,
         out: OutDir,
-        outcomes: Annotated[Path | None, typer.Option(help="Table of outcomes.")] = None,
+        outcomes: _Outcomes = None,
         id_column: IdColumn = "PATIENT",
-        last_negative: Annotated[
-            str | None, typer.Option(metavar="COL", help="Last examination without the event.")
-        ] = None,
-        cause: Annotated[int, typer.Option(help="Code of the event of interest.")] = 1,
-        cohort: Annotated[
-            str | None, typer.Option(metavar="COL", help="Centre, for the visits.")
-        ] = None,
-        combine: Annotated[
-            list[str] | None,
-            typer.Option(
-                "--combine",
-                metavar="COL",
-                help="Finding (stage, grade, MMR, CEA class) to combine with the risk; repeat.",
-            ),
-        ] = None,
-        cutpoint: Annotated[
-            list[float] | None,
-            typer.Option("--cutpoint", metavar="X", help="Locked cutpoint of the risk; repeat."),
-        ] = None,
-        sensitivity: Annotated[
-            float, typer.Option(help="Probability that a scan finds a detectable metastasis.")
-        ] = 1.0,
-        bootstrap: Annotated[int, typer.Option(help="Draws of patients; 0 for none.")] = 500,
-        seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
-        accept: Annotated[
-            list[str] | None,
-            typer.Option("--accept", metavar="CODE", help="A refusal you know to be right."),
-        ] = None,
+        last_negative: _LastNegative = None,
+        cause: _Cause = 1,
+        cohort: _Cohort = None,
+        combine: _Combine = None,
+        cutpoint: _Cutpoint = None,
+        sensitivity: _Sensitivity = 1.0,
+        bootstrap: _Bootstrap = 500,
+        seed: _Seed = 0,
+        accept: _Accept = None,
         decimal: Decimal = ".",
         delimiter: Delimiter = None,
         as_json: AsJson = False,
@@ -103,23 +120,26 @@ def register(app: typer.Typer) -> None:
             bootstrap=bootstrap,
             seed=seed,
         )
-        files = write_surveyed(surveyed, out)
-        if as_json:
-            print_json(
-                {
-                    "out": str(out),
-                    "files": sorted(files),
-                    "problems": [item.to_json() for item in surveyed.problems],
-                    "surveillance": surveyed.document,
-                    "research_use": RESEARCH_USE,
-                }
-            )
-            return
-        print_problems(surveyed.problems)
-        for line in _summary(surveyed.document):
-            result(line)
-        result(f"written to {out}: surveillance.json, report.html, figures/")
-        say(RESEARCH_USE)
+        _tell(surveyed, out, write_surveyed(surveyed, out), as_json=as_json)
+
+
+def _tell(surveyed: Surveyed, out: Path, files: tuple[str, ...], *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "out": str(out),
+                "files": sorted(files),
+                "problems": [item.to_json() for item in surveyed.problems],
+                "surveillance": surveyed.document,
+                "research_use": RESEARCH_USE,
+            }
+        )
+        return
+    print_problems(surveyed.problems)
+    for line in _summary(surveyed.document):
+        result(line)
+    result(f"written to {out}: surveillance.json, report.html, figures/")
+    say(RESEARCH_USE)
 
 
 def _summary(document: dict[str, Any]) -> list[str]:
