@@ -15,14 +15,13 @@ import openslide
 from metastra.slides.openslide_reader import OpenSlideReader
 from metastra.slides.picture_reader import PictureReader
 from metastra.slides.slide import MppSource, Slide, SlideInfo, slide_error
-from metastra.slides.tiff_layout import is_microscopy_tiff
+from metastra.slides.tiff_layout import openslide_sees_all
 from metastra.slides.tiff_reader import TiffReader
+from metastra.slides.tiff_walk import MAX_PX_PER_BYTE, TIFF_HEADS, require_sane_pages
 
 __all__ = ["open_slide"]
 
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
-_TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_MAX_PX_PER_BYTE = 100_000
 _MANY_FILES = ("mirax", "hamamatsu", "dicom")  # the file that is named is not the one with pixels
 
 
@@ -94,18 +93,20 @@ def _require_file(path: Path) -> int:
 def _reader_for(path: Path) -> type[OpenSlideReader | TiffReader | PictureReader]:
     """Choose by the first bytes and by what OpenSlide knows, never by the name's ending.
 
-    OpenSlide takes any tiled TIFF, but of an OME-TIFF it sees only the first channel and no level
-    below the first: those go to the reader that knows them whole.
+    OpenSlide takes any tiled TIFF, but of an OME-TIFF it sees one channel and one level: what it
+    does not see whole goes to the other reader.
     """
     with path.open("rb") as stream:
         head = stream.read(12)
     if head.startswith(_PICTURES):
         return PictureReader
+    if head.startswith(TIFF_HEADS):
+        require_sane_pages(path)
     try:
         vendor = openslide.OpenSlide.detect_format(path)
     except openslide.OpenSlideError as error:
         raise slide_error("SL004", path.name, f"OpenSlide says: {error}") from error
-    if head.startswith(_TIFFS) and (vendor is None or _is_general(vendor, path)):
+    if head.startswith(TIFF_HEADS) and (vendor is None or _is_general(vendor, path)):
         return TiffReader
     if vendor is None:
         raise slide_error("SL004", path.name, f"its first bytes are {head[:8].hex(' ')}")
@@ -113,7 +114,7 @@ def _reader_for(path: Path) -> type[OpenSlideReader | TiffReader | PictureReader
 
 
 def _is_general(vendor: str, path: Path) -> bool:
-    return vendor == "generic-tiff" and is_microscopy_tiff(path)
+    return vendor == "generic-tiff" and not openslide_sees_all(path)
 
 
 def _require_substance(info: SlideInfo, size_bytes: int) -> None:
@@ -121,10 +122,10 @@ def _require_substance(info: SlideInfo, size_bytes: int) -> None:
     if info.vendor in _MANY_FILES and not info.name.lower().endswith(".ndpi"):
         return
     pixels = info.width_px * info.height_px
-    if pixels > max(size_bytes, 1) * _MAX_PX_PER_BYTE:
+    if pixels > max(size_bytes, 1) * MAX_PX_PER_BYTE:
         raise slide_error(
             "SL006",
             info.name,
             f"{size_bytes} bytes claim {info.width_px} × {info.height_px} px",
-            expected=f"at most {_MAX_PX_PER_BYTE} px per byte",
+            expected=f"at most {MAX_PX_PER_BYTE} px per byte",
         )

@@ -14,9 +14,9 @@ from typing import Self
 
 import numpy as np
 import openslide
-import tifffile
 from numpy.typing import NDArray
 
+from metastra.slides.over_white_kernel import over_white
 from metastra.slides.resolution import mpp_of_tags, resolve_mpp
 from metastra.slides.slide import (
     Level,
@@ -26,11 +26,20 @@ from metastra.slides.slide import (
     check_region,
     slide_error,
 )
+from metastra.slides.tiff_walk import ndpi_channel
 
 __all__ = ["OpenSlideReader"]
 
+_BOUNDS = tuple(f"openslide.bounds-{part}" for part in ("x", "y", "width", "height"))
+_TIFF_TAGS = ("tiff.XResolution", "tiff.YResolution", "tiff.ResolutionUnit")
+_PROPERTIES = (
+    openslide.PROPERTY_NAME_VENDOR,
+    openslide.PROPERTY_NAME_MPP_X,
+    openslide.PROPERTY_NAME_MPP_Y,
+    *_BOUNDS,
+    *_TIFF_TAGS,
+)
 _TIFF_UNIT = {"inch": 2, "centimeter": 3}
-_NDPI_FLUORESCENCE = 65434  # Hamamatsu's tag: name of the filter set and channel
 
 
 class OpenSlideReader:
@@ -112,7 +121,7 @@ class OpenSlideReader:
                 f"level {level}, {width_px} × {height_px} px at x {x_px0}, y {y_px0} "
                 f"(level-0 px): {error}",
             ) from error
-        return _over_white(np.asarray(region))
+        return over_white(np.asarray(region))
 
     def close(self) -> None:
         """Let go of the file; a second call does nothing."""
@@ -136,14 +145,15 @@ class OpenSlideReader:
         try:
             sizes = self._handle.level_dimensions
             downsamples = self._handle.level_downsamples
-            properties = dict(self._handle.properties)
+            # one by one: a damaged file may hold names that cannot be looked up
+            properties = {key: self._handle.properties.get(key, "") for key in _PROPERTIES}
             profile = self._handle.read_region((0, 0), 0, (0, 0)).info.get("icc_profile")
         except openslide.OpenSlideError as error:
             raise slide_error("SL004", self._path.name, f"OpenSlide says: {error}") from error
         name = self._path.name
         if not sizes or min(map(min, sizes)) < 1:
             raise slide_error("SL004", name, f"levels without pixels: {sizes}")
-        vendor = properties.get(openslide.PROPERTY_NAME_VENDOR, "unknown")
+        vendor = properties[openslide.PROPERTY_NAME_VENDOR] or "unknown"
         scale = resolve_mpp(name, _stated_mpp(properties), given, source)
         modality, channels = self._light(vendor)
         return SlideInfo(
@@ -169,32 +179,28 @@ class OpenSlideReader:
     def _light(self, vendor: str) -> tuple[Modality, tuple[str, ...]]:
         """Hamamatsu writes the filter set into fluorescence slides; OpenSlide does not tell it."""
         if vendor == "hamamatsu" and self._path.suffix.lower() == ".ndpi":
-            try:
-                with tifffile.TiffFile(self._path) as tiff:
-                    channel = tiff.pages.first.tags.valueof(_NDPI_FLUORESCENCE)
-            except (tifffile.TiffFileError, OSError, ValueError, KeyError, IndexError) as error:
-                raise slide_error("SL004", self._path.name, f"TIFF tags: {error}") from error
-            if channel and str(channel).strip():
-                return "fluorescence", (str(channel).strip(),)
+            channel = ndpi_channel(self._path)
+            if channel:
+                return "fluorescence", (channel,)
         return "brightfield", ("red", "green", "blue")
 
 
 def _stated_mpp(properties: dict[str, str]) -> tuple[float, float] | None:
     """Microns per pixel of OpenSlide's properties, else of the TIFF tags it passes on."""
     mpp = [
-        _number(properties.get(key))
+        _number(properties[key])
         for key in (openslide.PROPERTY_NAME_MPP_X, openslide.PROPERTY_NAME_MPP_Y)
     ]
     if any(value is not None for value in mpp):
         # one direction alone is no scale: NaN is not believed and is named
         return tuple(float("nan") if value is None else value for value in mpp)  # type: ignore[return-value]
-    unit = _TIFF_UNIT.get(properties.get("tiff.ResolutionUnit", ""), 1)
-    x, y = (_number(properties.get(f"tiff.{axis}Resolution")) for axis in "XY")
+    x, y = map(_number, (properties[key] for key in _TIFF_TAGS[:2]))
+    unit = _TIFF_UNIT.get(properties[_TIFF_TAGS[2]], 1)
     return None if x is None or y is None else mpp_of_tags(x, y, unit)
 
 
-def _number(text: str | None) -> float | None:
-    if text is None:
+def _number(text: str) -> float | None:
+    if not text:
         return None
     try:
         return float(text)
@@ -204,8 +210,7 @@ def _number(text: str | None) -> float | None:
 
 def _bounds(properties: dict[str, str], size: tuple[int, int]) -> tuple[int, int, int, int] | None:
     """Give the scanned area inside the slide; None where there is none or it makes no sense."""
-    keys = (f"openslide.bounds-{part}" for part in ("x", "y", "width", "height"))
-    texts = [properties.get(key, "") for key in keys]
+    texts = [properties[key] for key in _BOUNDS]
     if not all(re.fullmatch(r"-?\d{1,18}", text) for text in texts):
         return None
     x, y, width, height = map(int, texts)
@@ -214,14 +219,3 @@ def _bounds(properties: dict[str, str], size: tuple[int, int]) -> tuple[int, int
     if right <= left or bottom <= top:
         return None
     return left, top, right - left, bottom - top
-
-
-def _over_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Lay a picture with transparency over white."""
-    alpha = rgba[..., 3]
-    rgb = np.ascontiguousarray(rgba[..., :3])
-    if alpha.min() == 255:
-        return rgb
-    part = alpha.astype(np.uint16)[..., None]
-    mixed = (rgb * part + 255 * (255 - part) + 127) // 255
-    return mixed.astype(np.uint8)

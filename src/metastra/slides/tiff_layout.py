@@ -25,7 +25,7 @@ from metastra.slides.tiff_codec import OWN, THROUGH_IMAGECODECS, DecodeError
 from metastra.slides.tiff_metadata import ome_channels, ome_image, ome_mpp, qpi_channel
 from metastra.slides.tiff_plane import Plane, TooLarge, plane_of
 
-__all__ = ["TIFF_DAMAGE", "TiffLayout", "TiffLevel", "is_microscopy_tiff", "read_layout"]
+__all__ = ["TIFF_DAMAGE", "TiffLayout", "TiffLevel", "openslide_sees_all", "read_layout"]
 
 TIFF_DAMAGE = (
     tifffile.TiffFileError,
@@ -49,6 +49,8 @@ Kind = Literal["rgb", "grey", "palette", "channels"]
 _ASIDE = ("label", "macro", "thumbnail", "overview", "barcode", "map")
 _RGB, _PALETTE, _YCBCR, _JPEG = 2, 3, 6, 7
 _ORIENTATION = 274
+_OME_MARK = "<OME"
+_MICROSCOPY = (_OME_MARK, "PerkinElmer-QPI")
 _MAX_CHANNELS = 256
 _NAMES = {0: "white is zero", 1: "grey", 2: "RGB", 3: "palette", 4: "mask", 5: "CMYK", 6: "YCbCr"}
 _SHAPE_SLACK = 0.02  # a level whose two scales differ by more is another picture
@@ -113,24 +115,30 @@ class TiffLayout:
     problems: tuple[Problem, ...]
 
 
-def is_microscopy_tiff(path: Path) -> bool:
-    """Say whether a TIFF follows OME's or PerkinElmer's conventions.
+def openslide_sees_all(path: Path) -> bool:
+    """Say whether OpenSlide's reader of general TIFFs shows the whole of a file.
+
+    It shows the first page and pages that are smaller copies of it; of an OME-TIFF or QPTIFF it
+    misses the sub-pages and all channels but one, and deeper numbers are cut.
 
     Parameters
     ----------
     path : Path
-        A TIFF file.
+        A TIFF file that OpenSlide calls generic.
 
     Returns
     -------
     bool
-        False too where its first page cannot be read.
+        True for 8-bit colour without OME's or PerkinElmer's description, and where tifffile
+        cannot read the first page.
     """
     try:
         with tifffile.TiffFile(path, _multifile=False) as tiff:
-            return bool(tiff.is_ome or tiff.is_qpi)
+            page = tiff.pages.first
+            colour = int(page.photometric) in (_RGB, _YCBCR) and page.bitspersample == 8
+            return colour and not any(mark in page.description for mark in _MICROSCOPY)
     except TIFF_DAMAGE:
-        return False
+        return True
 
 
 def read_layout(path: Path) -> TiffLayout:
@@ -168,6 +176,12 @@ def _layout(tiff: tifffile.TiffFile, name: str) -> TiffLayout:
     series = next((s for s in tiff.series if not _is_aside(s.name)), None)
     if series is None:
         raise slide_error("SL004", name, "no image that is not a label, macro or thumbnail")
+    if series.kind != "ome" and (tiff.is_ome or _OME_MARK in tiff.pages.first.description):
+        raise slide_error(
+            "SL004",
+            name,
+            "its OME description is cut short, does not fit its pages or names other files",
+        )
     key = series.keyframe
     vendor = "ome-tiff" if tiff.is_ome else "qptiff" if tiff.is_qpi else "tiff"
     _require_simple(series, key, name)
