@@ -17,6 +17,10 @@ $(VENV)/.dev: pyproject.toml constraints-cpu.txt $(VENV)/.core
 	$(PIP) -e '.[dev,xcheck]'
 	@touch $@
 
+$(VENV)/.bench: pyproject.toml constraints-cpu.txt $(VENV)/.dev
+	$(PIP) -e '.[dev,bench]'
+	@touch $@
+
 demo: $(VENV)/.core  ## make the demo study in demo/ and run it whole
 	$(BIN)/metastra demo demo
 
@@ -36,7 +40,7 @@ types: $(VENV)/.dev
 docs: $(VENV)/.dev  ## rewrite the pages that are printed from the code
 	$(BIN)/python docs/print_pages.py
 
-bench: $(VENV)/.dev  ## measure against other software, side by side; prints the table for docs/benchmarks.md
+bench: $(VENV)/.bench  ## measure against other software, side by side; prints the table for docs/benchmarks.md
 	$(BIN)/python -m benchmarks
 
 record: $(VENV)/.dev  ## the long checks whose results are committed in docs/records/

@@ -81,10 +81,38 @@ def _panel(n: int, limit_s: float) -> Case:
     )
 
 
+def _other(key: str, n: int, what: str, against: str, rounds: int) -> Case:
+    return Case(key=key, n=n, what=what, against=against, rounds=rounds)
+
+
+_POINT = "Harrell's C, point estimate"
+_SKSURV = "scikit-survival `concordance_index_censored`"
+_TORCHSURV = "torchsurv `ConcordanceIndex`"
+
 CASES = (
     _concordance(1_000),
     _concordance(10_000),
     _concordance(100_000),
+    _other("concordance-untied", 100_000, f"{_POINT}, no ties", "lifelines", 5),
+    _other("concordance-sksurv", 1_000, _POINT, _SKSURV, 5),
+    _other("concordance-sksurv", 10_000, _POINT, _SKSURV, 3),
+    _other("concordance-sksurv", 100_000, _POINT, _SKSURV, 1),
+    _other("concordance-torchsurv", 1_000, "Harrell's C with standard error", _TORCHSURV, 3),
+    _other("concordance-torchsurv", 10_000, "Harrell's C with standard error", _TORCHSURV, 1),
+    _other(
+        "auc",
+        100_000,
+        "AUC at three horizons, standard errors too",
+        "scikit-survival `cumulative_dynamic_auc`, no standard errors",
+        5,
+    ),
+    _other(
+        "brier",
+        100_000,
+        "Brier score and IPA with standard errors",
+        "scikit-survival `brier_score`, no standard errors",
+        5,
+    ),
     _panel(1_000, 2.0),
     _panel(10_000, 10.0),
     Case(

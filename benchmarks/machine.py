@@ -10,7 +10,10 @@ from pathlib import Path
 
 __all__ = ["cpu_model", "load", "today", "versions"]
 
-_PACKAGES = ("metastra", "numpy", "scipy", "pandas", "numba", "lifelines")
+_PACKAGES = (
+    *("metastra", "numpy", "scipy", "pandas", "numba"),
+    *("lifelines", "scikit-survival", "torch", "torchsurv"),
+)
 
 
 def cpu_model() -> str:

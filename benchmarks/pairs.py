@@ -17,8 +17,10 @@ from benchmarks.timing import Pair
 from metastra.cohort.tables import read_table
 from metastra.stats.resampling import bootstrap
 from metastra.survival.aalen_johansen import aalen_johansen
+from metastra.survival.brier import brier_score
 from metastra.survival.concordance import concordance
 from metastra.survival.cox import fit_cox
+from metastra.survival.dynamic_auc import dynamic_auc
 from metastra.survival.kaplan_meier import kaplan_meier
 from metastra.survival.outcome import Outcome
 from metastra.survival.panel import ValidationPanel
@@ -64,6 +66,86 @@ def _concordance(n: int) -> Pair:
     return Pair(
         ours=lambda: concordance(Outcome(time=days, event=event), score, std_error=False).estimate,
         theirs=lambda: concordance_index(days, -score, event),
+        difference=lambda a, b: abs(a - b),
+    )
+
+
+def _untied(n: int) -> Pair:
+    """The same with every time its own: lifelines' tree is then as large as the cohort."""
+    from lifelines.utils import concordance_index
+
+    score, days, event = _follow_up(n)
+    days = days + np.random.default_rng(_SEED).uniform(0.0, 1.0, n)
+    return Pair(
+        ours=lambda: concordance(Outcome(time=days, event=event), score, std_error=False).estimate,
+        theirs=lambda: concordance_index(days, -score, event),
+        difference=lambda a, b: abs(a - b),
+    )
+
+
+def _scikit_survival(n: int) -> Pair:
+    from sksurv.metrics import concordance_index_censored
+
+    score, days, event = _follow_up(n)
+    happened = event == 1
+    return Pair(
+        ours=lambda: concordance(Outcome(time=days, event=event), score, std_error=False).estimate,
+        theirs=lambda: concordance_index_censored(happened, days, score)[0],
+        difference=lambda a, b: abs(a - b),
+    )
+
+
+def _torchsurv(n: int) -> Pair:
+    import torch
+    from torchsurv.metrics.cindex import ConcordanceIndex
+
+    torch.set_num_threads(1)
+    score, days, event = _follow_up(n)
+    tensors = [torch.tensor(score), torch.tensor(event == 1), torch.tensor(days)]
+
+    def theirs() -> float:
+        return float(ConcordanceIndex()(*tensors))
+
+    return Pair(
+        ours=lambda: concordance(Outcome(time=days, event=event), score).estimate,
+        theirs=theirs,
+        difference=lambda a, b: abs(a - b),
+    )
+
+
+def _structured(days: Array, event: Array) -> Array:
+    from sksurv.util import Surv
+
+    return np.asarray(Surv.from_arrays(event=event == 1, time=days))
+
+
+def _auc(n: int) -> Pair:
+    from sksurv.metrics import cumulative_dynamic_auc
+
+    score, days, event = _follow_up(n)
+    y, grid = _structured(days, event), [365.5, 730.5, 1826.5]
+
+    def ours() -> Array:
+        outcome = Outcome(time=days, event=event)
+        return np.array([dynamic_auc(outcome, score, horizon).estimate for horizon in grid])
+
+    return Pair(
+        ours=ours,
+        theirs=lambda: cumulative_dynamic_auc(y, y, score, grid)[0],
+        difference=lambda a, b: float(np.abs(a - b).max()),
+    )
+
+
+def _brier(n: int) -> Pair:
+    from sksurv.metrics import brier_score as theirs_brier
+
+    score, days, event = _follow_up(n)
+    y = _structured(days, event)
+    risk = 1.0 - np.exp(-_YEARLY * np.exp(0.8 * score) * _HORIZON_DAYS / _DAYS_PER_YEAR)
+    survival = (1.0 - risk)[:, None]
+    return Pair(
+        ours=lambda: brier_score(Outcome(time=days, event=event), risk, _HORIZON_DAYS).estimate,
+        theirs=lambda: theirs_brier(y, y, survival, [_HORIZON_DAYS])[1][0],
         difference=lambda a, b: abs(a - b),
     )
 
@@ -162,6 +244,11 @@ def _cells_apart(mine: Array, other: pd.Series[str]) -> int:
 
 BUILDERS: dict[str, Callable[[int], Pair]] = {
     "concordance": _concordance,
+    "concordance-untied": _untied,
+    "concordance-sksurv": _scikit_survival,
+    "concordance-torchsurv": _torchsurv,
+    "auc": _auc,
+    "brier": _brier,
     "panel": _panel,
     "kaplan-meier": _kaplan_meier,
     "aalen-johansen": _aalen_johansen,
