@@ -21,6 +21,7 @@ def test_a_second_run_has_nothing_to_do(finished, metastra):
     done = metastra("run", finished)
     assert done.returncode == 0
     assert done.stdout.count("up to date") == 3
+    assert "bundle       not estimable  (no model: 9 events" in done.stdout
     assert "index.html" in done.stdout
 
 

@@ -44,6 +44,13 @@ def done(folder: Path, **options) -> dict[str, str]:
     return {item.stage: item.done for item in summary.results}
 
 
+def tables(results: dict[str, str]) -> set[str]:
+    """What became of the stages that need no model; nine events support none."""
+    assert results["bundle"] in {"not estimable", "left out"}
+    assert results["predictions"] == results["evaluation"] == "left out"
+    return {results[name] for name in ("cohort", "splits", "report")}
+
+
 def products(run_dir: Path) -> dict[str, bytes]:
     """Every file of the run but the records, which hold the time they were made."""
     return {
@@ -57,8 +64,8 @@ def test_the_second_run_makes_nothing(folder):
     """What is whole and up to date is left alone."""
     first, second = done(folder), done(folder)
 
-    assert set(first.values()) == {"made"}
-    assert set(second.values()) == {"up to date"}
+    assert tables(first) == {"made"}
+    assert tables(second) == {"up to date"}
 
 
 def test_a_changed_table_makes_everything_stale_and_why_says_so(folder):
@@ -71,7 +78,7 @@ def test_a_changed_table_makes_everything_stale_and_why_says_so(folder):
     assert any("north/clini" in reason and "has changed" in reason for reason in told.stale)
     dry = run_study(open_study(folder), dry_run=True)
     assert all(item.done == "would run" and item.reasons for item in dry.results)
-    assert set(done(folder).values()) == {"made"}
+    assert tables(done(folder)) == {"made"}
     assert explain_product(folder / "run" / "cohort.csv").stale == ()
 
 
@@ -80,7 +87,7 @@ def test_a_changed_setting_is_named_and_a_comment_is_not(folder):
     done(folder)
     study = folder / "study.toml"
     study.write_text(study.read_text() + "\n# a remark\n")
-    assert set(done(folder).values()) == {"up to date"}
+    assert tables(done(folder)) == {"up to date"}
 
     study.write_text(re.sub(r"(?m)^folds = \d+", "folds = 3", study.read_text()))
     assert any(
@@ -136,7 +143,7 @@ def test_two_runs_of_one_study_do_not_meet(folder):
 
 
 def test_no_study_id_leaves_the_tables(folder):
-    """Ids stand in cohort.csv and splits.json alone; page, logs and records have none."""
+    """Ids stand in the tables for the user alone; page, logs and records have none."""
     ids = {
         line.split(",")[0] for line in (folder / "north" / "clini.csv").read_text().splitlines()[1:]
     }
@@ -149,7 +156,7 @@ def test_no_study_id_leaves_the_tables(folder):
 
     texts = {"run": result.stdout + result.stderr, "check": checked.stdout + checked.stderr}
     for path in (folder / "run").rglob("*"):
-        if path.is_file() and path.name not in {"cohort.csv", "splits.json"}:
+        if path.is_file() and path.name not in {"cohort.csv", "splits.json", "predictions.csv"}:
             texts[str(path)] = path.read_text()
     for name, text in texts.items():
         found = [id_ for id_ in ids if re.search(rf"(?<![\w-]){re.escape(id_)}(?![\w-])", text)]
@@ -195,7 +202,13 @@ def test_run_json_says_what_was_decided(folder):
     decided = json.loads((folder / "run" / "run.json").read_text())
 
     assert decided["study_digest"] == open_study(folder).study.digest
-    assert set(decided["products"]) == {"cohort", "splits", "report"}
+    assert {name for name, digest in decided["products"].items() if digest} == {
+        "cohort",
+        "splits",
+        "report",
+    }
+    assert set(decided["not_made"]) == {"bundle", "predictions", "evaluation"}
+    assert "9 events among" in decided["not_made"]["bundle"]
     assert "Research use only" in decided["research_use"]
 
 

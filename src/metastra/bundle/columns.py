@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from metastra.cohort.tables import Table, TableFormat, require_columns
 from metastra.digest import digest_value
 from metastra.errors import Problem
 
-__all__ = ["CodedPatients", "code_patients", "coded_values", "table_in_memory"]
+__all__ = ["CodedPatients", "code_patients", "coded_values", "model_columns", "table_in_memory"]
 
 _Array = NDArray[np.float64]
 
@@ -47,18 +48,24 @@ class CodedPatients:
 
 
 def table_in_memory(
-    rows: Sequence[Mapping[str, str | None]], columns: Sequence[str], *, name: str = "patients"
+    rows: Sequence[Mapping[str, str | None]],
+    columns: Sequence[str],
+    *,
+    name: str = "patients",
+    decimal: Literal[".", ","] = ".",
 ) -> Table:
     """Make a table of cells that stand in no file.
 
     Parameters
     ----------
     rows : sequence of mapping of str to (str or None)
-        One for each patient; cells as text with decimal points, None where missing.
+        One for each patient; cells as text, None where missing.
     columns : sequence of str
         Names of the columns.
     name : str
         For messages.
+    decimal : {".", ","}
+        Mark in numbers.
 
     Returns
     -------
@@ -79,7 +86,7 @@ def table_in_memory(
         name=name,
         cohort="",
         path=Path(name),
-        format=TableFormat(),
+        format=TableFormat(decimal=decimal),
         digest=digest_value([[row.get(column) for column in columns] for row in rows]),
         columns=tuple(columns),
         rows=np.arange(2, len(rows) + 2, dtype=np.int64),
@@ -138,7 +145,7 @@ def code_patients(predictors: Sequence[Predictor], table: Table) -> CodedPatient
         missing = np.isnan(values).any(axis=1) & ~np.isin(table.rows, sorted(wrong))
         problems += _outside(predictor, table, values, notes)
         problems += _missing(predictor, table, missing, refused, notes)
-        blocks.append(_filled(predictor, values, missing))
+        blocks.append(model_columns(predictor, values))
     return CodedPatients(
         columns=np.column_stack(blocks) if blocks else np.empty((n, 0)),
         refused=tuple("; ".join(reasons) or None for reasons in refused),
@@ -147,8 +154,22 @@ def code_patients(predictors: Sequence[Predictor], table: Table) -> CodedPatient
     )
 
 
-def _filled(predictor: Predictor, values: _Array, missing: NDArray[np.bool_]) -> _Array:
-    """Put the locked value in, transform, and add the indicator."""
+def model_columns(predictor: Predictor, values: _Array) -> _Array:
+    """Put the locked value in, transform, and add the indicator.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        With its rule for missing values.
+    values : ndarray of shape (n, k)
+        As `coded_values` gives them.
+
+    Returns
+    -------
+    ndarray of shape (n, p)
+        Columns of the model; NaN stays where the rule is to refuse.
+    """
+    missing = np.isnan(values).any(axis=1)
     filled = values.copy()
     if predictor.missing.rule == "impute":
         filled[missing] = predictor.missing.fill

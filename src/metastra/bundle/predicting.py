@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from metastra.bundle.columns import CodedPatients, code_patients
+from metastra.bundle.contract import Cutpoints
 from metastra.bundle.layout import MANIFEST
 from metastra.bundle.linear import LinearModel
 from metastra.bundle.opened import Bundle
@@ -17,7 +19,7 @@ from metastra.cohort.tables import Table
 from metastra.errors import ConfigError, DataError, Problem, Severity, Where
 from metastra.units import to_days
 
-__all__ = ["Predicted", "predict", "risk_group_names"]
+__all__ = ["Predicted", "group_names", "predict"]
 
 _Array = NDArray[np.float64]
 
@@ -105,7 +107,7 @@ def predict(bundle: Bundle, table: Table, *, run_programs: bool = False) -> Pred
         horizons=contract.horizons,
         risks=risks,
         scores=scores,
-        groups=risk_group_names(bundle, risks),
+        groups=group_names(contract.cutpoints, contract.horizons, risks),
         reasons=tuple(reasons),
         notes=coded.notes,
         problems=(*_draft(bundle), *coded.problems),
@@ -118,28 +120,32 @@ def _draft(bundle: Bundle) -> tuple[Problem, ...]:
     return (problem("BU023", "the bundle is a draft", where=Where(file=MANIFEST)),)
 
 
-def risk_group_names(bundle: Bundle, risks: _Array) -> tuple[str | None, ...]:
-    """Sort patients into the locked risk groups.
+def group_names(
+    cutpoints: Cutpoints | None, horizons: Sequence[float], risks: _Array
+) -> tuple[str | None, ...]:
+    """Sort patients into risk groups.
 
     Parameters
     ----------
-    bundle : Bundle
-        With the cut-points.
+    cutpoints : Cutpoints or None
+        Locked ones.
+    horizons : sequence of float
+        Of the columns of `risks`.
     risks : ndarray of shape (n, t)
-        By the contract's horizons.
+        NaN for patients without a risk.
 
     Returns
     -------
     tuple of str or None
         None without cut-points or risk.
     """
-    cuts = bundle.contract.cutpoints
-    if cuts is None:
+    if cutpoints is None:
         return (None,) * len(risks)
-    at = risks[:, bundle.contract.horizons.index(cuts.horizon)]
-    position = np.searchsorted(np.asarray(cuts.values), at, side="right")
+    at = risks[:, list(horizons).index(cutpoints.horizon)]
+    position = np.searchsorted(np.asarray(cutpoints.values), at, side="right")
     return tuple(
-        None if np.isnan(risk) else cuts.names[int(k)] for risk, k in zip(at, position, strict=True)
+        None if np.isnan(risk) else cutpoints.names[int(k)]
+        for risk, k in zip(at, position, strict=True)
     )
 
 

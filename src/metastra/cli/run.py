@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
         study: StudyFile,
         only: Annotated[
             str | None,
-            typer.Option("--only", help="One stage: cohort, splits or report.", show_default=False),
+            typer.Option("--only", help="One stage, for instance evaluation.", show_default=False),
         ] = None,
         dry_run: Annotated[
             bool, typer.Option("--dry-run", help="Say what would run and why; change nothing.")

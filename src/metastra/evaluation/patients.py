@@ -33,7 +33,9 @@ class Settings:
         Of the draws.
     cutpoints : tuple of float
         Where risk groups are cut, fixed beforehand; empty for exploratory thirds.  On the risk by
-        the last horizon, or on the score where there is no risk.
+        `cutpoint_horizon`, or on the score where there is no risk.
+    cutpoint_horizon : float or None
+        One of the horizons; the last when left out.
     thresholds : tuple of float
         Risks from which on a patient would be treated, for the net benefit.
     min_events : int
@@ -67,6 +69,7 @@ class Settings:
     bootstrap: int = 1000
     seed: int = 0
     cutpoints: tuple[float, ...] = ()
+    cutpoint_horizon: float | None = None
     thresholds: tuple[float, ...] = DEFAULT_THRESHOLDS
     min_events: int = 10
     recalibrate: bool = False

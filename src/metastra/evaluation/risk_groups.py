@@ -57,7 +57,7 @@ def group_patients(patients: Patients, settings: Settings) -> Grouping:
     Parameters
     ----------
     patients : Patients
-        Whom; cutpoints are on the risk by the last horizon, or on the score without risks.
+        Whom; cutpoints are on the risk by their horizon, or on the score without risks.
     settings : Settings
         With the cutpoints; thirds of these patients where there are none.
 
@@ -67,7 +67,12 @@ def group_patients(patients: Patients, settings: Settings) -> Grouping:
         Groups without a patient keep their name.
     """
     risks = patients.risks
-    values = patients.order() if risks is None else risks[:, -1]
+    horizon = settings.cutpoint_horizon
+    at = patients.horizons.index(patients.last_horizon if horizon is None else horizon)
+    values = patients.order() if risks is None else risks[:, at]
+    scale = patients.scale
+    if risks is not None:
+        scale = f"risk by {patients.horizons[at]:g} {patients.time_unit}"
     cuts = settings.cutpoints
     if not cuts:
         # as a threshold is read: at or above it is higher
@@ -78,7 +83,7 @@ def group_patients(patients: Patients, settings: Settings) -> Grouping:
     return Grouping(
         cutpoints=tuple(cuts),
         exploratory=not settings.cutpoints,
-        scale=patients.scale,
+        scale=scale,
         names=_NAMES.get(k, tuple(f"group {i + 1}" for i in range(k))),
         group=np.searchsorted(np.asarray(cuts), values, side="right").astype(np.int64),
     )

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from metastra.errors import ConfigError, DataError, IntegrityError
+from metastra.bundle.writing import refuse_locked
+from metastra.errors import ConfigError, DataError, IntegrityError, NotEstimable
 from metastra.pipeline.opening import OpenedStudy
 from metastra.pipeline.page import page_bytes
 from metastra.pipeline.stages import STAGES
@@ -17,6 +18,7 @@ from metastra.storage import (
     hold,
     json_bytes,
     read_record,
+    remove_product,
     sweep_orphans,
     write_bytes,
 )
@@ -37,10 +39,10 @@ class StageResult:
     ----------
     stage : str
         Its name.
-    done : {"made", "up to date", "would run", "left out"}
+    done : {"made", "up to date", "would run", "left out", "not estimable"}
         What happened.
     reasons : tuple of str
-        Why it had to be made.
+        Why it had to be made, was left out, or cannot be estimated.
     digest : str or None
         Of the product.
     """
@@ -153,9 +155,7 @@ def run_study(
     with hold(opened.run_dir):
         sweep_orphans(opened.run_dir, older_than_s=_ORPHAN_AGE_S)
         try:
-            results = tuple(
-                _run(work, stage, chosen) for stage in track(STAGES, label="run", unit="stage")
-            )
+            results = _run_all(work, chosen)
         except DataError:
             if work.report.cohort is None:
                 write_bytes(opened.run_dir / _REFUSED_PAGE, page_bytes(work.report))
@@ -175,9 +175,23 @@ def _chosen(only: str | None) -> frozenset[str]:
     return frozenset([only])
 
 
-def _run(work: Workshop, stage: Stage, chosen: frozenset[str]) -> StageResult:
+def _run_all(work: Workshop, chosen: frozenset[str]) -> tuple[StageResult, ...]:
+    results: list[StageResult] = []
+    absent: set[str] = set()
+    for stage in track(STAGES, label="run", unit="stage"):
+        result = _run(work, stage, chosen, absent)
+        if stage.name in chosen and result.digest is None:
+            absent.add(stage.name)
+        results.append(result)
+    return tuple(results)
+
+
+def _run(work: Workshop, stage: Stage, chosen: frozenset[str], absent: set[str]) -> StageResult:
     if stage.name not in chosen:
         return StageResult(stage=stage.name, done="left out")
+    if why := _needless(work, stage, absent):
+        _remove_stale(work, stage, why)
+        return StageResult(stage=stage.name, done="left out", reasons=(why,))
     for name in stage.needs:
         if name not in chosen and (damage := completeness(work.opened.run_dir, name).reasons):
             raise IntegrityError(
@@ -187,8 +201,30 @@ def _run(work: Workshop, stage: Stage, chosen: frozenset[str]) -> StageResult:
     reasons = _reasons(work, stage)
     if not reasons:
         return StageResult(stage=stage.name, done="up to date", digest=_digest(work, stage))
-    manifest = stage.write(work)
+    try:
+        manifest = stage.write(work)
+    except NotEstimable as error:
+        _remove_stale(work, stage, error.reason)
+        return StageResult(stage=stage.name, done="not estimable", reasons=(error.reason,))
     return StageResult(stage=stage.name, done="made", reasons=reasons, digest=manifest.digest)
+
+
+def _needless(work: Workshop, stage: Stage, absent: set[str]) -> str:
+    """Say why a study has no use for a stage; empty where it has."""
+    if stage.skip is not None and (why := stage.skip(work)):
+        return why
+    lacking = [name for name in stage.needs if name in absent]
+    return f"there is no {' and no '.join(lacking)}" if lacking else ""
+
+
+def _remove_stale(work: Workshop, stage: Stage, why: str) -> None:
+    """Remove what an earlier run made and this one would not; a locked bundle is never removed."""
+    run_dir = work.opened.run_dir
+    if read_record(run_dir, stage.name) is None:
+        return
+    if stage.name == "bundle":
+        refuse_locked(run_dir / "bundle", why)
+    remove_product(run_dir, stage.name)
 
 
 def _reasons(work: Workshop, stage: Stage) -> tuple[str, ...]:
@@ -206,9 +242,14 @@ def _digest(work: Workshop, stage: Stage) -> str | None:
 def _would_run(work: Workshop, chosen: frozenset[str]) -> tuple[StageResult, ...]:
     results: list[StageResult] = []
     stale: set[str] = set()
+    absent: set[str] = set()
     for stage in STAGES:
         if stage.name not in chosen:
             results.append(StageResult(stage=stage.name, done="left out"))
+            continue
+        if why := _needless(work, stage, absent):
+            absent.add(stage.name)
+            results.append(StageResult(stage=stage.name, done="left out", reasons=(why,)))
             continue
         waiting = tuple(f"{name} will be made" for name in stage.needs if name in stale)
         try:
@@ -232,5 +273,10 @@ def _decided(work: Workshop, summary: RunSummary) -> dict[str, Any]:
         "seed": study.study.seed,
         "endpoint": study.endpoint.name,
         "products": {item.stage: item.digest for item in summary.results},
+        "not_made": {
+            item.stage: "; ".join(item.reasons)
+            for item in summary.results
+            if item.digest is None and item.reasons
+        },
         "research_use": "Research use only. Not for diagnosis or treatment.",
     }

@@ -6,6 +6,7 @@ from typing import Any
 
 from metastra.digest import digest_value
 from metastra.pipeline.page import page_bytes
+from metastra.pipeline.stages_model import MODEL_STAGES
 from metastra.pipeline.workshop import Stage, Workshop
 from metastra.storage import (
     Parent,
@@ -80,6 +81,7 @@ def _report_files(work: Workshop) -> dict[str, bytes]:
 STAGES: tuple[Stage, ...] = (
     Stage(name="cohort", recipe=_cohort_recipe, make=_cohort_files),
     Stage(name="splits", recipe=_splits_recipe, make=_splits_files, needs=("cohort",)),
+    *MODEL_STAGES,
     Stage(name="report", recipe=_report_recipe, make=_report_files, needs=("cohort", "splits")),
 )
 """In the order in which they run."""

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from metastra.cohort.check import CheckReport
 from metastra.cohort.cohort import Cohort
 from metastra.cohort.cohort_units import split_settings, units_of
 from metastra.cohort.split import Split
 from metastra.cohort.split_store import redrawn_split, stored_split
+from metastra.cohort.split_units import Units
 from metastra.errors import DataError, IntegrityError, Severity
 from metastra.pipeline.opening import OpenedStudy
 from metastra.storage import Manifest, Recipe, read_product_bytes, read_record, write_product
+
+if TYPE_CHECKING:
+    from metastra.training.clinical_data import ClinicalData
 
 __all__ = ["Stage", "Workshop"]
 
@@ -80,13 +85,25 @@ class Workshop:
             ) from error
 
     @cached_property
+    def units(self) -> Units:
+        """The patients as the folds see them."""
+        return units_of(self.cohort)
+
+    @cached_property
+    def clinical(self) -> ClinicalData:
+        """The declared predictors of all patients."""
+        from metastra.training.clinical_data import clinical_data
+
+        return clinical_data(self.cohort)
+
+    @cached_property
     def split(self) -> Split:
         """The folds: the stored ones where there are any."""
         study = self.opened.study
         make = redrawn_split if self.redraw else stored_split
         split = make(
             self.stored_split(),
-            units_of(self.cohort),
+            self.units,
             split_settings(study),
             seed=study.study.seed,
             pseudonymise=self.opened.pseudonyms.patient,
@@ -109,13 +126,16 @@ class Stage:
     make : callable
         Its files.
     needs : tuple of str
-        Stages whose products it is made from.
+        Stages whose products it is made from; it is left out where one of them gave none.
+    skip : callable, optional
+        Why a study has no use for the stage; an empty text where it has.
     """
 
     name: str
     recipe: Callable[[Workshop], Recipe]
     make: Callable[[Workshop], Mapping[str, bytes]]
     needs: tuple[str, ...] = ()
+    skip: Callable[[Workshop], str] | None = None
 
     def write(self, work: Workshop) -> Manifest:
         """Make the product and store it.

@@ -70,12 +70,12 @@ edition = "AJCC-8"
 
 # Predictors that are known at surgery.  Nothing that is learned later may stand here.
 [clinical]
-age = {{ kind = "continuous", minimum = 18, maximum = 110 }}
+age = {{ kind = "continuous", unit = "years", minimum = 18, maximum = 110 }}
 sex = {{ kind = "binary", levels = ["F", "M"] }}
 stage = {{ kind = "ordinal", coding = "AJCC-8", collapse_stage = true }}
 grade = {{ kind = "ordinal", levels = ["G1", "G2", "G3"] }}
 MMR = {{ kind = "binary", levels = ["pMMR", "dMMR"] }}
-CEA = {{ kind = "continuous", minimum = 0, measured = "CEA_DATE" }}      # ng/ml
+CEA = {cea}
 location = {{ kind = "categorical", levels = ["left", "right", "rectum"] }}
 
 # How the data were collected.  A model that can be made from these alone is a warning.
@@ -153,6 +153,11 @@ leave_one_cohort_out = true
 
 _CODES = '{ alive = "censored", dead = "event", lebt = "censored", verstorben = "event" }'
 
+_CEA = (
+    '{ kind = "continuous", unit = "ng/ml", minimum = 0, transform = "log1p", '
+    'measured = "CEA_DATE" }'
+)
+
 
 def study_file(plans: Sequence[CohortPlan], *, seed: int) -> str:
     """Write the study file for metachronous liver metastasis.
@@ -178,7 +183,7 @@ def study_file(plans: Sequence[CohortPlan], *, seed: int) -> str:
     (['north', 'rhine', 'south'], (12.0, 24.0, 36.0))
     """
     head = _MAIN_HEAD.format(
-        seed=seed, horizons=list(HORIZON_MONTHS), window=WINDOW_MONTHS, codes=_CODES
+        seed=seed, horizons=list(HORIZON_MONTHS), window=WINDOW_MONTHS, codes=_CODES, cea=_CEA
     )
     kinds = ("clini", "slide", "specimen", "event")
     return "\n".join([head, *(_cohort(plan, kinds) for plan in plans)])

@@ -1,0 +1,1 @@
+"""Fit models inside development cohorts; what is reported is never looked at."""
