@@ -35,7 +35,7 @@ class ChosenPenalty:
         As `metastra.survival.cox.fit_cox` takes them.
     gain : float or None
         Cross-validated log partial likelihood above that of coefficients of 0; None when there
-        was no cross-validation.
+        was no cross-validation or it overflowed for every penalty.
     why : str
         In words.
     """
@@ -100,16 +100,19 @@ def choose_penalty(outcome: Outcome, columns: _Array, groups: NDArray[np.int64])
     gains = np.zeros(len(candidates))
     for part in parts:
         gains += _gains(outcome, columns, groups != part, candidates)
+    # a value far outside the others' range can overflow a held-out part's likelihood
+    gains = np.where(np.isfinite(gains), gains, -np.inf)
     best = int(gains.argmax())
+    gain = float(gains[best]) if np.isfinite(gains[best]) else None
     ridge, l1 = candidates[best]
     if gains[best] <= 0.0:
         why = "strongest of the grid: no predictor helped in cross-validation"
-        return ChosenPenalty(ridge=_STRONGEST * events, l1=0.0, gain=float(gains[best]), why=why)
+        return ChosenPenalty(ridge=_STRONGEST * events, l1=0.0, gain=gain, why=why)
     kind = "elastic net" if l1 else "ridge"
     return ChosenPenalty(
         ridge=ridge,
         l1=l1,
-        gain=float(gains[best]),
+        gain=gain,
         why=f"{kind} by cross-validation over {len(parts)} grouped parts",
     )
 
