@@ -75,8 +75,12 @@ sex = {{ kind = "binary", levels = ["F", "M"] }}
 stage = {{ kind = "ordinal", coding = "AJCC-8", collapse_stage = true }}
 grade = {{ kind = "ordinal", levels = ["G1", "G2", "G3"] }}
 MMR = {{ kind = "binary", levels = ["pMMR", "dMMR"] }}
-CEA = {cea}
 location = {{ kind = "categorical", levels = ["left", "right", "rectum"] }}
+CEA.kind = "continuous"
+CEA.unit = "ng/ml"
+CEA.minimum = 0
+CEA.transform = "log1p"                      # the model sees ln(1 + value)
+CEA.measured = "CEA_DATE"                    # must not lie after surgery
 
 # How the data were collected.  A model that can be made from these alone is a warning.
 [metadata]
@@ -153,11 +157,6 @@ leave_one_cohort_out = true
 
 _CODES = '{ alive = "censored", dead = "event", lebt = "censored", verstorben = "event" }'
 
-_CEA = (
-    '{ kind = "continuous", unit = "ng/ml", minimum = 0, transform = "log1p", '
-    'measured = "CEA_DATE" }'
-)
-
 
 def study_file(plans: Sequence[CohortPlan], *, seed: int) -> str:
     """Write the study file for metachronous liver metastasis.
@@ -183,7 +182,7 @@ def study_file(plans: Sequence[CohortPlan], *, seed: int) -> str:
     (['north', 'rhine', 'south'], (12.0, 24.0, 36.0))
     """
     head = _MAIN_HEAD.format(
-        seed=seed, horizons=list(HORIZON_MONTHS), window=WINDOW_MONTHS, codes=_CODES, cea=_CEA
+        seed=seed, horizons=list(HORIZON_MONTHS), window=WINDOW_MONTHS, codes=_CODES
     )
     kinds = ("clini", "slide", "specimen", "event")
     return "\n".join([head, *(_cohort(plan, kinds) for plan in plans)])
