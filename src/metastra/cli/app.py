@@ -8,6 +8,7 @@ import typer
 
 from metastra.cli import (
     check,
+    convert,
     demo,
     design,
     doctor,
@@ -54,6 +55,7 @@ for _module in (
     check,
     run,
     why,
+    convert,
     evaluate,
     repeatability,
     surveillance,

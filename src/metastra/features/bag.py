@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -120,6 +121,10 @@ class BagOrigin:
         SHA-256 of the slide, the tiling, the encoder's card and the quality rule.
     feature_names : tuple of str
         One for each feature, or none at all.
+    dropped : mapping of str to int
+        Tiles of the grid that quality control removed, by code.
+    excluded : str
+        Why there is no tile; empty where there are some.
     """
 
     name: str = ""
@@ -131,6 +136,8 @@ class BagOrigin:
     encoder_digest: str = ""
     quality_digest: str = ""
     feature_names: tuple[str, ...] = ()
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    excluded: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

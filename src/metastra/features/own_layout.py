@@ -27,7 +27,7 @@ LAYOUT = 1
 """Number of the layout; a higher one is refused."""
 
 _DIGESTS = ("slide_digest", "tiling_digest", "encoder_digest", "quality_digest")
-_WORDS = ("name", "encoder", "engine", "precision", *_DIGESTS)
+_WORDS = ("name", "encoder", "engine", "precision", "excluded", *_DIGESTS)
 _UM_PER_MAGNIFICATION = 10.0
 """TRIDENT's habit: 0.5 µm per pixel is called 20, and so on."""
 
@@ -86,6 +86,8 @@ def own_attributes(frame: BagFrame, origin: BagOrigin) -> dict[str, Any]:
     values.update({name: getattr(origin, name) for name in _WORDS if getattr(origin, name)})
     if origin.feature_names:
         values["feature_names"] = json.dumps(list(origin.feature_names), ensure_ascii=False)
+    if origin.dropped:
+        values["dropped"] = json.dumps(dict(origin.dropped), sort_keys=True)
     return values
 
 
@@ -143,7 +145,12 @@ def own_origin(given: Mapping[str, Any]) -> BagOrigin:
     """
     words = {name: str(given.get(name, "")) for name in _WORDS}
     names = json.loads(given["feature_names"]) if "feature_names" in given else []
-    return BagOrigin(**words, feature_names=tuple(str(item) for item in names))
+    dropped = json.loads(given["dropped"]) if "dropped" in given else {}
+    return BagOrigin(
+        **words,
+        feature_names=tuple(str(item) for item in names),
+        dropped={str(code): int(count) for code, count in dropped.items()},
+    )
 
 
 def coords_attributes(frame: BagFrame, name: str) -> dict[str, Any]:

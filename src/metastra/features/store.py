@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from metastra.errors import DigestMismatch
+from metastra.errors import DigestMismatch, IntegrityError
 from metastra.features.bag import Bag
 from metastra.features.hdf5_layouts import read_h5
 from metastra.features.writing import BagWriter
@@ -157,6 +157,29 @@ class FeatureStore:
             True where nothing has to be done, else the reasons.
         """
         return completeness(self.folder, self.prefix + name, recipe, depth=depth)
+
+    def record(self, name: str) -> Manifest:
+        """Read the completion record of a slide's features.
+
+        Parameters
+        ----------
+        name : str
+            Of the slide.
+
+        Returns
+        -------
+        Manifest
+            Its record.
+
+        Raises
+        ------
+        IntegrityError
+            If they were never finished.
+        """
+        found = read_record(self.folder, self.prefix + name)
+        if found is None:
+            raise IntegrityError(f"features of {name!r}: they were never finished")
+        return found
 
     def write(self, name: str, recipe: Recipe, writer: BagWriter) -> Manifest:
         """Write a slide's features: whole, verified and recorded, or not at all.
