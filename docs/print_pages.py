@@ -15,6 +15,8 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
+from typer.main import get_command
+
 from metastra.catalogue import all_checks
 from metastra.cli.app import app
 from metastra.study import sections
@@ -169,10 +171,9 @@ def command_line() -> str:
         "0 ok · 1 internal error · 2 usage or configuration · 3 data refused · 4 finished, some ",
         "items failed · 5 integrity · 6 busy · 7 out of disk or memory · 130 interrupted.\n",
     ]
-    verbs = [command.name or command.callback.__name__ for command in app.registered_commands]
     environment = {"COLUMNS": "90", "NO_COLOR": "1", "TERM": "dumb", "PATH": ""}
-    for verb in ("", *verbs):
-        command = ["metastra", *([verb] if verb else []), "--help"]
+    for words in ([], *_verbs(get_command(app))):
+        command = ["metastra", *words, "--help"]
         text = subprocess.run(
             [sys.executable, "-m", *command],
             capture_output=True,
@@ -183,6 +184,14 @@ def command_line() -> str:
         cleaned = "\n".join(line.rstrip() for line in text.strip().splitlines())
         parts.append(f"\n## `{' '.join(command[:-1])}`\n\n```text\n{cleaned}\n```\n")
     return "".join(parts)
+
+
+def _verbs(group: object, above: tuple[str, ...] = ()) -> list[list[str]]:
+    """Every command and group by its words, a group before its commands."""
+    found: list[list[str]] = []
+    for name, command in getattr(group, "commands", {}).items():
+        found += [[*above, name], *_verbs(command, (*above, name))]
+    return found
 
 
 def _member_docs(cls: type) -> dict[str, str]:

@@ -90,7 +90,7 @@ def create(
         )
         if key is not None:
             entry = entry.with_signature(sign(key, entry.signed_bytes))
-        payloads.write_pending(commitment, Payload(content=content, salt=value))
+        payloads.write_pending({commitment: Payload(content=content, salt=value)})
         append_lines(folder / LEDGER, [entry.to_line()])
         payloads.settle({commitment})
     return opened(folder)

@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from metastra.digest import canonical_json, digest_bytes
 from metastra.errors import IntegrityError
-from metastra.storage import file_ops, json_bytes, parse_json, write_bytes
+from metastra.storage import Write, file_ops, json_bytes, parse_json
+from metastra.storage.atomic import place, stage
 from metastra.storage.failures import explained
 
 __all__ = ["SALT_BYTES", "Payload", "PayloadStore", "commit", "random_salt"]
@@ -182,22 +183,24 @@ class PayloadStore:
         salt = self._salt(canonical_json(dict(content)).encode())
         return commit(content, salt), salt
 
-    def write_pending(self, commitment: str, payload: Payload) -> None:
-        """Write a payload whose entry does not exist yet.
+    def write_pending(self, payloads: Mapping[str, Payload]) -> None:
+        """Write payloads whose entries do not exist yet.
 
         Parameters
         ----------
-        commitment : str
-            Of its entry.
-        payload : Payload
-            Open or sealed.
+        payloads : mapping of str to Payload
+            By commitment.
 
         Raises
         ------
         ResourceError, ConfigError
-            If it cannot be written; nothing is left behind.
+            If one cannot be written; what is left behind is removed by the next command.
         """
-        write_bytes(self._pending(commitment), payload.to_bytes())
+        for commitment, payload in payloads.items():
+            place(stage(self._pending(commitment), _writer(payload.to_bytes())))
+        if payloads:
+            with explained(self.folder):
+                file_ops().sync_folder(self.folder)
 
     def settle(self, referenced: AbstractSet[str]) -> None:
         """Give pending payloads their names, and remove those without an entry.
@@ -313,3 +316,10 @@ class PayloadStore:
             if not self.folder.is_dir():
                 return set()
             return {path.stem for path in self.folder.iterdir() if path.suffix == suffix}
+
+
+def _writer(data: bytes) -> Write:
+    def write(stream: BinaryIO) -> None:
+        stream.write(data)
+
+    return write

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,14 @@ from metastra.ledger.table_rows import Recorded, Source, TableRows
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-__all__ = ["Opened", "open_prediction", "record_predictions", "refuse_other_bundle"]
+__all__ = [
+    "Given",
+    "Opened",
+    "open_prediction",
+    "record_predictions",
+    "record_risks",
+    "refuse_other_bundle",
+]
 
 HORIZON, RISK, REASON, BUNDLE = "horizon", "risk", "reason", "bundle"
 
@@ -39,6 +46,28 @@ class Opened:
     """
 
     risk: float | None
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """A risk that was given for a patient.
+
+    Parameters
+    ----------
+    row : int
+        Position of the patient's record in the table.
+    patient : str
+        Pseudonym.
+    risk : float
+        Probability of the event by the horizon; NaN where there is none.
+    reason : str
+        Why there is none.
+    """
+
+    row: int
+    patient: str
+    risk: float
     reason: str
 
 
@@ -66,7 +95,7 @@ def refuse_other_bundle(ledger: Ledger, digest: str) -> None:
 
 
 def record_predictions(ledger: Ledger, source: Source, author: Author) -> Recorded:
-    """Seal the risks of enrolled patients.
+    """Seal the risks of enrolled patients from a table of risks.
 
     Parameters
     ----------
@@ -91,41 +120,76 @@ def record_predictions(ledger: Ledger, source: Source, author: Author) -> Record
     LockedError
         If a row names another bundle than the frozen one, or the data are locked.
     """
-    state = replay(ledger)
-    refuse_after_lock(state)
     rows = TableRows(source, (RISK, BUNDLE), unique=False)
     risks, problems = numbers(rows.table, RISK)
     rows.problems += problems
     chosen = _at_horizon(rows, ledger.protocol.endpoint.horizon)
     for digest in sorted({rows.cell(BUNDLE, row) or "" for row, _ in chosen}):
         refuse_other_bundle(ledger, digest)
-    known = {one.key: one for one in state.of_centre(source.centre)}
+    given = [
+        Given(row=row, patient=patient, risk=float(risks[row]), reason=rows.cell(REASON, row) or "")
+        for row, patient in chosen
+    ]
+    return record_risks(ledger, source.centre, rows, given, author)
+
+
+def record_risks(
+    ledger: Ledger, centre: str, rows: TableRows, given: Sequence[Given], author: Author
+) -> Recorded:
+    """Seal risks, whoever computed them; the caller has looked at the bundle.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        Open for writing.
+    centre : str
+        Whose patients.
+    rows : TableRows
+        The table of the risks, or of what they were computed from.
+    given : sequence of Given
+        One for each patient.
+    author : Author
+        Who records.
+
+    Returns
+    -------
+    Recorded
+        One entry for each new patient.
+
+    Raises
+    ------
+    DataError
+        With every fault of every row; nothing is written then.
+    LockedError
+        If the data are locked.
+    """
+    state = replay(ledger)
+    refuse_after_lock(state)
+    known = {one.key: one for one in state.of_centre(centre)}
     table = f"sha256:{rows.table.digest}"
     drafts: dict[str, Draft] = {}
     unchanged = 0
-    for row, patient in chosen:
-        risk, reason = float(risks[row]), rows.cell(REASON, row) or ""
-        mine = known.get(patient)
-        if mine is None or not _predictable(rows, row, mine):
-            if mine is None:
-                rows.wrong("PR008", row, "no such patient is enrolled at this centre")
+    for one in given:
+        mine = known.get(one.patient)
+        if mine is None:
+            rows.wrong("PR008", one.row, "no such patient is enrolled at this centre")
+        elif not _predictable(rows, one.row, mine):
             continue
-        if patient in drafts:
-            rows.wrong("PR009", row, "the table predicts the patient twice at this horizon")
-            continue
-        if mine.predict is not None:
+        elif one.patient in drafts:
+            rows.wrong("PR009", one.row, "the table predicts the patient twice at this horizon")
+        elif mine.predict is not None:
             if mine.predict.digests.get("table") == table:
                 unchanged += 1
-            else:
-                rows.wrong("PR009", row, f"the patient is predicted already ({mine.predict.name})")
-            continue
-        if fault := _fault(rows, row, risk, reason):
-            rows.wrong("PR010", row, fault, RISK)
-            continue
-        content = {"risk": None if math.isnan(risk) else risk, "reason": reason}
-        drafts[patient] = _sealed(ledger, source.centre, patient, content, table)
+                continue
+            text = f"the patient is predicted already ({mine.predict.name})"
+            rows.wrong("PR009", one.row, text)
+        elif fault := _fault(one):
+            rows.wrong("PR010", one.row, fault, RISK)
+        else:
+            content = {"risk": None if math.isnan(one.risk) else one.risk, "reason": one.reason}
+            drafts[one.patient] = _sealed(ledger, centre, one.patient, content, table)
     warnings = rows.refuse()
-    entries = ledger.append(source.centre, list(drafts.values()), author)
+    entries = ledger.append(centre, list(drafts.values()), author)
     return Recorded(entries=tuple(entries), unchanged=unchanged, problems=warnings)
 
 
@@ -226,13 +290,9 @@ def _predictable(rows: TableRows, row: int, mine: Subject) -> bool:
     return True
 
 
-def _fault(rows: TableRows, row: int, risk: float, reason: str) -> str:
-    if rows.cell(RISK, row) is not None and math.isnan(risk):
-        return "the risk is no number"
-    if math.isnan(risk) and not reason:
-        return "neither a risk nor a reason why there is none"
-    if not math.isnan(risk) and reason:
+def _fault(one: Given) -> str:
+    if math.isnan(one.risk):
+        return "" if one.reason else "neither a risk nor a reason why there is none"
+    if one.reason:
         return "both a risk and a reason why there is none"
-    if not math.isnan(risk) and not 0.0 <= risk <= 1.0:
-        return "a risk outside 0 and 1"
-    return ""
+    return "" if 0.0 <= one.risk <= 1.0 else "a risk outside 0 and 1"

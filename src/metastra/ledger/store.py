@@ -228,12 +228,11 @@ class Ledger:
             return []
         prepared = [_prepared(draft, self.payloads) for draft in drafts]
         entries = self._linked(chain, drafts, [one[0] for one in prepared], author)
-        for commitment, payload in prepared:
-            if commitment is not None and payload is not None:
-                self.payloads.write_pending(commitment, payload)
+        kept = {name: payload for name, payload in prepared if name is not None and payload}
+        self.payloads.write_pending(kept)
         append_lines(file_of(self.folder, chain), [entry.to_line() for entry in entries])
         self._chains.setdefault(chain, []).extend(entries)
-        self.payloads.settle({commitment for commitment, _ in prepared if commitment})
+        self.payloads.settle(kept.keys())
         return entries
 
     def join(self, author: Author) -> Entry:
