@@ -20,13 +20,13 @@ from metastra.storage import FileOps, use_file_ops
 from metastra.synthetic.trial import (
     BATCHES,
     LATE,
-    PROTOCOL,
     QUOTAS,
     UPDATES,
     Trial,
     play_trial,
     write_trial,
 )
+from metastra.synthetic.trial_protocol import PROTOCOL
 
 pytestmark = pytest.mark.slow
 BUNDLE = "sha256:" + "5e" * 32

@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 _INFO = b"metastra.ledger.box/1"
-_KEY, _NONCE = 32, 12
+_KEY, _NONCE, _BLOCK = 32, 12, 512
 
 
 def make_custodian_key(private: Path, public: Path) -> None:
@@ -181,7 +181,10 @@ def seal(content: Mapping[str, Any], *, to: X25519PublicKey, context: str) -> st
     mine = ephemeral.public_key().public_bytes_raw()
     cipher = _cipher(ephemeral.exchange(to), mine, to.public_bytes_raw())
     nonce = os.urandom(_NONCE)
-    text = cipher.encrypt(nonce, canonical_json(dict(content)).encode(), context.encode())
+    inside = canonical_json(dict(content)).encode()
+    # padded, so that the length of a box does not tell how many digits a risk has
+    padded = inside.ljust(-(-len(inside) // _BLOCK) * _BLOCK)
+    text = cipher.encrypt(nonce, padded, context.encode())
     return base64.b64encode(mine + nonce + text).decode("ascii")
 
 
