@@ -1,1 +1,1 @@
-"""What is measured on tissue itself: mask, artefacts, stain."""
+"""Where there is tissue on a slide, how good it is to look at, and what its stain is."""
