@@ -8,12 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from metastra.tissue.colour import chroma, glass_level, optical_density
+from metastra.tissue.colour import chroma, extremes, glass_level, optical_density
 
-__all__ = ["Light", "window_px"]
+__all__ = ["Light", "opened", "window_px"]
 
 _WINDOW_UM = 12.0
 _WINDOW_PX = 5
+_MOST_SHARE = 0.01
+_DARK_GREY, _FLAT = 30, 3
+_FILL_PX = 9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,8 @@ class Light:
         known), so that the same tissue gives the same answer at any scale.
     chroma, mean : float32 arrays of shape (h, w)
         Spread and mean of the three channels of `density`.
+    dark : bool array of shape (h, w)
+        True on black fill: every channel at most 30 of 255, neighbours differing by at most 3.
     """
 
     rgb: NDArray[np.uint8]
@@ -41,6 +46,7 @@ class Light:
     density: NDArray[np.float32]
     chroma: NDArray[np.float32]
     mean: NDArray[np.float32]
+    dark: NDArray[np.bool_]
 
     @classmethod
     def of(
@@ -84,7 +90,8 @@ class Light:
             glass=level,
             density=smooth,
             chroma=chroma(smooth),
-            mean=smooth.mean(axis=2),
+            mean=(smooth[..., 0] + smooth[..., 1] + smooth[..., 2]) / np.float32(3),
+            dark=_dark(rgb),
         )
 
     def area_px(self, um2: float, share: float) -> int:
@@ -95,16 +102,18 @@ class Light:
         um2 : float
             The area in µm².
         share : float
-            Of the picture: the most that is asked for where the scale is known, and what is taken
-            where it is not known.
+            Of the picture: taken where the scale is not known.  Where it is known, a hundredth of
+            the picture is the most that is asked for.
 
         Returns
         -------
         int
             At least 4 pixels.
         """
-        most = share * self.mean.size
-        pixels = most if self.mpp is None else min(um2 / self.mpp**2, most)
+        if self.mpp is None:
+            pixels = share * self.mean.size
+        else:
+            pixels = min(um2 / self.mpp**2, _MOST_SHARE * self.mean.size)
         return max(round(pixels), 4)
 
     def length_px(self, um: float, unknown_px: int) -> int:
@@ -144,3 +153,36 @@ def window_px(mpp: float | None) -> int:
     (3, 25, 5)
     """
     return _WINDOW_PX if mpp is None else max(3, 2 * round(_WINDOW_UM / mpp / 2) + 1)
+
+
+def _dark(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    most = extremes(rgb)[1]
+    dark: NDArray[np.bool_] = most <= _DARK_GREY
+    if dark.any():
+        high = ndimage.maximum_filter(most, 3, mode="nearest")
+        low = ndimage.minimum_filter(most, 3, mode="nearest")
+        dark &= high - low <= _FLAT
+        dark = opened(dark, _FILL_PX)
+    return dark
+
+
+def opened(mask: NDArray[np.bool_], side_px: int) -> NDArray[np.bool_]:
+    """Drop what a square does not fit into.
+
+    Parameters
+    ----------
+    mask : bool array of shape (h, w)
+        Any map.
+    side_px : int
+        Side of the square in pixels, odd.
+
+    Returns
+    -------
+    bool array of shape (h, w)
+        Opening by the square; what touches the edge of the map counts as going on outside.
+    """
+    if not mask.any():
+        return mask
+    values = mask.view(np.uint8)
+    eroded = ndimage.minimum_filter(values, side_px, mode="nearest")
+    return ndimage.maximum_filter(eroded, side_px, mode="nearest").astype(bool) & mask

@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from metastra.tissue.light import Light
+from metastra.tissue.colour import extremes
+from metastra.tissue.light import Light, opened, window_px
 
-__all__ = ["blank_map", "bubble_map", "dark_map", "pen_map"]
+__all__ = ["blank_map", "bubble_map", "pen_map"]
 
 _EIGHT = np.ones((3, 3), dtype=bool)
 
@@ -18,14 +19,15 @@ _EIGHT = np.ones((3, 3), dtype=bool)
 _RED_CORE_GREEN = 0.6
 _RED_BLUE_LOW, _RED_BLUE_HIGH = 0.68, 1.25
 _RED_CORE_RED = 0.3
-_COLD_CORE_RED, _COLD_CORE_RATIO = 0.45, 1.35
+_RED_OVER_BLUE, _COLD_OVER_RED = 0.55, 0.5
+_COLD_CORES = ((0.45, 1.35), (0.08, 2.0))
 _COLD_GROWN_RED, _COLD_GROWN_RATIO = 0.12, 1.15
 _BLACK_CORE, _BLACK_GROWN = 0.5, 0.25
 _BLACK_CHROMA = 0.35
 _GROWN_MEAN = 0.08
+_HALO_MEAN, _HALO_CHROMA = 0.12, 0.015
 
-_DARK_GREY = 30
-_FLAT = 3
+_FILL_PX = 9
 
 _EDGE_MEAN = 0.15
 _EDGE_CHROMA = 0.3
@@ -35,7 +37,8 @@ def pen_map(light: Light) -> NDArray[np.bool_]:
     """Find ink: colours that haematoxylin and eosin never give, in strokes wide enough for a pen.
 
     Red ink absorbs green and blue alike and hardly any red; blue, green and turquoise ink absorb
-    more red than green; black ink absorbs all three alike.  A stroke starts where that is
+    more red than green, or, over stained tissue, much red and hardly any blue; black ink absorbs
+    all three alike.  A stroke starts where that is
     unmistakable (its core) and is followed as long as the colour stays of its kind.
 
     Parameters
@@ -54,36 +57,33 @@ def pen_map(light: Light) -> NDArray[np.bool_]:
     pigment of more than 60 µm is called black ink; alcian blue and other cold stains are called
     blue ink.
     """
-    red, green, blue = np.moveaxis(np.maximum(light.density, 1e-3), 2, 0)
+    red, green, blue = (np.maximum(light.density[..., channel], 1e-3) for channel in range(3))
     warm = (blue >= _RED_BLUE_LOW * green) & (blue <= _RED_BLUE_HIGH * green)
+    warm |= (blue >= _RED_OVER_BLUE) & (red <= _RED_CORE_RED * green)
     red_core = warm & (green >= _RED_CORE_GREEN) & (red <= _RED_CORE_RED * green)
     found = _grown(light, red_core, warm & (light.mean >= _GROWN_MEAN))
-    cold_core = (red >= _COLD_CORE_RED) & (red >= _COLD_CORE_RATIO * green)
-    found |= _grown(
-        light, cold_core, (red >= _COLD_GROWN_RED) & (red >= _COLD_GROWN_RATIO * green)
-    )
-    least = light.density.min(axis=2)
-    grey = light.chroma <= _BLACK_CHROMA * light.density.max(axis=2)
-    black = grey & (least >= _BLACK_CORE) & ~dark_map(light.rgb)
-    wide = ndimage.binary_opening(black, _EIGHT, iterations=light.length_px(30.0, 6))
-    return found | _grown(light, wide, grey & (least >= _BLACK_GROWN))
+    cold_core = _colder(red, green, blue, 0.33, 0.8) & (red >= _COLD_OVER_RED)
+    for least_red, ratio in _COLD_CORES:
+        cold_core |= (red >= least_red) & (red >= ratio * green)
+    cold = (red >= _COLD_GROWN_RATIO * green) | _colder(red, green, blue, 0.38, 0.7)
+    found |= _grown(light, cold_core, cold & (red >= _COLD_GROWN_RED))
+    least, most = extremes(light.density)
+    grey = light.chroma <= _BLACK_CHROMA * most
+    black = grey & (least >= _BLACK_CORE) & ~light.dark
+    wide = opened(black, 2 * light.length_px(30.0, 6) + 1)
+    return _with_halo(light, found | _grown(light, wide, grey & (least >= _BLACK_GROWN)))
 
 
-def dark_map(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Find black fill: regions that were never scanned.
-
-    Parameters
-    ----------
-    rgb : uint8 array of shape (h, w, 3)
-        Brightfield picture.
-
-    Returns
-    -------
-    bool array of shape (h, w)
-        True where every channel is at most 30 of 255 and the neighbours differ by at most 3.
-    """
-    most: NDArray[np.uint8] = rgb.max(axis=2)
-    return _opened((most <= _DARK_GREY) & (_range(most) <= _FLAT))
+def _colder(
+    red: NDArray[np.float32],
+    green: NDArray[np.float32],
+    blue: NDArray[np.float32],
+    most_blue: float,
+    least_red: float,
+) -> NDArray[np.bool_]:
+    """Say where blue is absorbed less than haematoxylin would, for so much red: ink on tissue."""
+    cold: NDArray[np.bool_] = (blue <= most_blue * red) & (red >= least_red * green)
+    return cold
 
 
 def blank_map(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -99,7 +99,7 @@ def blank_map(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
     bool array of shape (h, w)
         True on padding, and on glass that the scanner clipped to 255.
     """
-    return _opened(rgb.min(axis=2) == 255)
+    return opened(extremes(rgb)[0] == 255, _FILL_PX)
 
 
 def bubble_map(light: Light) -> NDArray[np.bool_]:
@@ -122,11 +122,15 @@ def bubble_map(light: Light) -> NDArray[np.bool_]:
     Known errors: hairs and scratches look the same; a bubble whose edge leaves the picture is
     marked along its edge only; a bubble without a dark edge is not seen.
     """
-    thin_px = light.length_px(60.0, 8)
+    thin_px = light.length_px(60.0, 12)
     long_px = light.length_px(400.0, max(light.mean.shape) // 6)
     long_px = min(long_px, max(light.mean.shape) // 3)
     dark = (light.mean >= _EDGE_MEAN) & (light.chroma <= _EDGE_CHROMA * light.mean)
-    dark &= ~dark_map(light.rgb)
+    if light.dark.any():
+        # the average mixes the rim of black fill with its neighbours
+        dark &= ~ndimage.binary_dilation(light.dark, _EIGHT, iterations=window_px(light.mpp))
+    if not dark.any():
+        return dark
     labels, _ = ndimage.label(dark, _EIGHT)
     keep = np.zeros(labels.max() + 1, dtype=bool)
     for number, place in enumerate(ndimage.find_objects(labels), start=1):
@@ -141,9 +145,7 @@ def bubble_map(light: Light) -> NDArray[np.bool_]:
     return filled
 
 
-def _grown(
-    light: Light, core: NDArray[np.bool_], allowed: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
+def _grown(light: Light, core: NDArray[np.bool_], allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Follow each core of some size through what is allowed."""
     labels, count = ndimage.label(core, _EIGHT)
     if not count:
@@ -161,14 +163,12 @@ def _grown(
     return hit[region]
 
 
-def _range(grey: NDArray[np.uint8]) -> NDArray[np.int16]:
-    high = ndimage.maximum_filter(grey, 3).astype(np.int16)
-    return high - ndimage.minimum_filter(grey, 3)
-
-
-def _opened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Drop what is narrower than 9 px."""
-    if not mask.any():
-        return mask
-    opened: NDArray[np.bool_] = ndimage.binary_opening(mask, _EIGHT, iterations=4)
-    return opened
+def _with_halo(light: Light, pen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Take in the faint rim of a stroke, which lies out of focus, up to 100 µm (24 px)."""
+    if not pen.any():
+        return pen
+    faint = pen | ((light.mean < _HALO_MEAN) & (light.chroma >= _HALO_CHROMA))
+    halo: NDArray[np.bool_] = ndimage.binary_dilation(
+        pen, _EIGHT, iterations=light.length_px(100.0, 24), mask=faint
+    )
+    return halo
