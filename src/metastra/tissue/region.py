@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 __all__ = ["Polygon", "Region"]
 
@@ -63,7 +62,7 @@ class Region:
         Returns
         -------
         bool array of `shape`
-            True where the middle of the pixel is inside, to half a pixel.
+            True where the middle of the pixel is inside one of the polygons and not in its holes.
 
         Examples
         --------
@@ -72,13 +71,25 @@ class Region:
         >>> int(region.mask((10, 10), (8.0, 8.0)).sum())
         25
         """
-        height, width = shape
         inside = np.zeros(shape, dtype=bool)
         for polygon in self.polygons:
-            image = Image.new("1", (width, height))
-            draw = ImageDraw.Draw(image)
-            for ring, fill in ((polygon.outline, 1), *((hole, 0) for hole in polygon.holes)):
-                points = ring / np.array(scale_px0) - 0.5
-                draw.polygon([(float(x), float(y)) for x, y in points], fill=fill)
-            inside |= np.asarray(image, dtype=bool)
+            rings = [ring / np.array(scale_px0) - 0.5 for ring in (polygon.outline, *polygon.holes)]
+            inside |= _filled(rings, shape)
         return inside
+
+
+def _filled(rings: list[NDArray[np.float64]], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Fill rings by the even-odd rule, row by row, at the middles of pixels."""
+    mask = np.zeros(shape, dtype=bool)
+    one = np.concatenate(rings)
+    two = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings])
+    first = max(int(np.ceil(one[:, 1].min())), 0)
+    last = min(int(np.floor(one[:, 1].max())), shape[0] - 1)
+    for row in range(first, last + 1):
+        crosses = (one[:, 1] > row) != (two[:, 1] > row)
+        a, b = one[crosses], two[crosses]
+        at = np.sort(a[:, 0] + (row - a[:, 1]) / (b[:, 1] - a[:, 1]) * (b[:, 0] - a[:, 0]))
+        edges = np.clip(np.ceil(at), 0, shape[1]).astype(int)
+        for start, stop in zip(edges[::2], edges[1::2], strict=True):
+            mask[row, start:stop] = True
+    return mask
