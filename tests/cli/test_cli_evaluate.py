@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from metastra.cli.app import app
 
-FIGURES = {"incidence", "distribution", "roc", "calibration", "decision"}
+FIGURES = {"flow", "incidence", "distribution", "roc", "calibration", "decision"}
 
 
 def run(*arguments):
@@ -94,7 +94,7 @@ def test_json_goes_to_stdout_and_no_id_leaves(judged):
 def test_figures_are_written_as_png_and_svg(judged):
     """Each figure in both forms, and whole."""
     out, _ = judged
-    names = FIGURES | {"forest-auc", "forest-oe"}
+    names = FIGURES | {"forest-auc", "forest-oe", "forest-slope", "forest-ipa"}
     assert {path.stem for path in (out / "figures").iterdir()} == names
     for name in names:
         assert (out / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
@@ -120,7 +120,8 @@ def test_the_page_is_offline_and_its_numbers_stand_in_the_json(judged):
             for part in value:
                 gather(part)
         elif isinstance(value, int | float):
-            known.update(f"{round(value, d) + 0.0:,.{d}f}".replace("-", "−") for d in range(4))
+            for scaled in (value, 100.0 * value):  # shares are percent, net benefit is per 100
+                known.update(f"{round(scaled, d) + 0.0:,.{d}f}".replace("-", "−") for d in range(4))
             known.add(f"{value:g}".replace("-", "−"))
 
     gather(json.loads((out / "evaluation.json").read_text()))

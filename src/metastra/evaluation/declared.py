@@ -87,14 +87,14 @@ def declared(document: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """
     plan = settings.plan
     if plan is None:
-        sections = _sections(document, None)
+        sections = _sections(document, settings)
         return {"name": None, "digest": None, "reason": _NO_PLAN, "sections": sections}
     return {
         "name": plan.name or None,
         "digest": plan.digest,
         "primary": _item(document, plan.primary),
         "secondary": [_item(document, one) for one in plan.secondary],
-        "sections": _sections(document, plan),
+        "sections": _sections(document, settings),
         "deviations": _deviations(document, settings, plan),
     }
 
@@ -179,8 +179,9 @@ def _absent(reason: str) -> dict[str, Any]:
             "reason": reason}  # fmt: skip
 
 
-def _sections(document: Mapping[str, Any], plan: Plan | None) -> dict[str, str]:
+def _sections(document: Mapping[str, Any], settings: Settings) -> dict[str, str]:
     """Say of each analysis whether it was declared."""
+    plan = settings.plan
     named = set() if plan is None else {one.measure for one in (plan.primary, *plan.secondary)}
     column = {row["column"] for row in document["subgroups"]}
     found = {
@@ -189,12 +190,16 @@ def _sections(document: Mapping[str, Any], plan: Plan | None) -> dict[str, str]:
         "discrimination": bool(named & {"auc", "harrell", "uno"}),
         "overall": bool(named & {"brier", "ipa"}),
         "calibration": bool(named & {"oe_ratio", "slope", "intercept", "ici"}),
-        "utility": bool(plan and plan.thresholds),
+        "utility": bool(plan and plan.thresholds == settings.thresholds),
         "classification": bool(named & {"sensitivity", "specificity", "ppv", "npv"}),
         "adjusted": bool(plan and plan.adjust),
         "pooled": bool(named & {"pooled_auc", "pooled_oe_ratio"}),
-        "landmark": bool(plan and plan.landmarks),
-        "low_risk": bool(plan and plan.low_risk_limit is not None),
+        "landmark": bool(plan and plan.landmarks and plan.landmarks == settings.landmarks),
+        "low_risk": bool(
+            plan
+            and plan.low_risk_limit is not None
+            and plan.low_risk_limit == settings.low_risk_limit
+        ),
         # the numbers of a recalibration are of the patients it was fitted to, planned or not
         "recalibration": False,
     }

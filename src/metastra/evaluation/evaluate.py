@@ -28,6 +28,7 @@ from metastra.evaluation.subgroups import subgroups
 from metastra.evaluation.utility import utility
 from metastra.evaluation.visits import dating, visit_schedule
 from metastra.evaluation.whole_checks import whole_checks
+from metastra.version import VERSION
 
 __all__ = ["SCHEMA", "Evaluation", "evaluate"]
 
@@ -115,6 +116,7 @@ def evaluate(
     document = _judged(patients, chosen, grouping, head)
     document["cohorts"] = _cohorts(patients, chosen, grouping, head)
     document["schema"] = SCHEMA
+    document["software"] = VERSION
     document["flow"] = dict(flow or {"judged": patients.n})
     document["settings"] = _settings(chosen)
     document |= _further(patients, chosen, grouping, predictions_sha256)

@@ -76,7 +76,7 @@ def judge(request: Request, settings: Settings) -> Judged:
 
 
 def write_judged(judged: Judged, folder: Path, *, pdf: bool = False) -> tuple[str, ...]:
-    """Write ``evaluation.json``, the figures and ``report.html``.
+    """Write ``evaluation.json``, the figures, ``report.html`` and ``reporting.html``.
 
     Parameters
     ----------
@@ -100,7 +100,8 @@ def write_judged(judged: Judged, folder: Path, *, pdf: bool = False) -> tuple[st
         If a PDF is asked for and its extra is not installed.
     """
     from metastra.report.evaluation_figures import evaluation_figures
-    from metastra.report.evaluation_page import render_evaluation_page
+    from metastra.report.evaluation_page import render_evaluation_page, render_reporting_page
+    from metastra.report.reporting import reporting
     from metastra.report.theme import to_png, to_svg
 
     files = {"evaluation.json": json_bytes(judged.evaluation.to_json())}
@@ -111,6 +112,9 @@ def write_judged(judged: Judged, folder: Path, *, pdf: bool = False) -> tuple[st
         files[f"figures/{name}.png"] = to_png(figure)
     page = render_evaluation_page(judged.evaluation, figures)
     files["report.html"] = page.encode()
+    document = judged.evaluation.to_json()
+    files["reporting.json"] = json_bytes(reporting(document))
+    files["reporting.html"] = render_reporting_page(document).encode()
     if pdf:
         from metastra.report.pdf import page_pdf
 

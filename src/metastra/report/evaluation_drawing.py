@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_calibration", "draw_decision", "draw_distribution", "draw_roc"]
+__all__ = ["FEW_FOR_A_CURVE", "draw_calibration", "draw_decision", "draw_distribution", "draw_roc"]
 
-_FEW_FOR_A_CURVE = 50
+FEW_FOR_A_CURVE = 50
 """Below about 50 events a smooth calibration curve shows chance."""
 
 _Row = Mapping[str, Any]
@@ -50,7 +50,7 @@ def draw_calibration(rows: Sequence[_Row], time_unit: str) -> Figure:
 
 def _one_calibration(axes: Axes, row: _Row, time_unit: str) -> None:
     points = row["curve"]["points"] if row["curve"] else []
-    drawn = row["oe_ratio"]["events"] >= _FEW_FOR_A_CURVE
+    drawn = row["oe_ratio"]["events"] >= FEW_FOR_A_CURVE
     reach = [point["risk"] for point in points] + [0.02]
     if drawn:
         reach += [point["observed"] for point in points]
@@ -143,32 +143,32 @@ def draw_decision(rows: Sequence[_Row]) -> Figure:
         170 mm wide.
     """
     x = [row["threshold"] for row in rows]
-    model = [row["net_benefit"]["estimate"] for row in rows]
+    model = [100.0 * row["net_benefit"]["estimate"] for row in rows]
     with theme():
         figure = new_figure(width_mm=170.0, height_mm=84.0)
         axes = figure.add_subplot(1, 1, 1)
         banded = [row for row in rows if row["net_benefit"]["lower"] is not None]
         axes.fill_between(
             [row["threshold"] for row in banded],
-            [row["net_benefit"]["lower"] for row in banded],
-            [row["net_benefit"]["upper"] for row in banded],
+            [100.0 * row["net_benefit"]["lower"] for row in banded],
+            [100.0 * row["net_benefit"]["upper"] for row in banded],
             color=STYLES[0].colour,
             alpha=0.15,
             lw=0,
         )
         lines: list[tuple[str, list[float]]] = [("model", model)]
         if "baseline" in rows[0]:
-            lines.append(("baseline", [row["baseline"]["estimate"] for row in rows]))
-        lines.append(("everybody", [row["treat_all"]["estimate"] for row in rows]))
+            lines.append(("baseline", [100.0 * row["baseline"]["estimate"] for row in rows]))
+        lines.append(("everybody", [100.0 * row["treat_all"]["estimate"] for row in rows]))
         for (label, values), style in zip(lines, STYLES, strict=False):
             axes.plot(x, values, color=style.colour, ls=style.line, label=label)
         axes.axhline(0.0, color=FAINT, lw=0.8, label="nobody")
-        highest = max([*model, rows[0]["treat_all"]["estimate"], 0.01])
+        highest = max([*model, 100.0 * rows[0]["treat_all"]["estimate"], 1.0])
         axes.set_ylim(-0.25 * highest, 1.15 * highest)
         axes.set_xlim(min(x), max(x))
         axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
         axes.set_xlabel("Threshold of the risk from which on a patient is treated")
-        axes.set_ylabel("Net benefit")
+        axes.set_ylabel("Net benefit per 100 patients")
         axes.legend(loc="upper right")
         figure.tight_layout(pad=0.8)
     return figure

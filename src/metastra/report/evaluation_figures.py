@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from metastra.cohort.flow import CohortFlow, FlowStep
 from metastra.evaluation.evaluate import Evaluation
 from metastra.report.curve_estimates import incidence_curves
 from metastra.report.curves import CurveOptions
 from metastra.report.evaluation_drawing import (
+    FEW_FOR_A_CURVE,
     draw_calibration,
     draw_decision,
     draw_distribution,
     draw_roc,
 )
-from metastra.report.forest_plot import ForestPlot, ForestRow
+from metastra.report.evaluation_forest import FORESTS, measure_forest
+from metastra.report.flow_diagram import FlowDiagram
 from metastra.survival.outcome import Outcome
 from metastra.units import DAYS_PER_UNIT
 
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["ShownFigure", "evaluation_figures"]
-
-_LOWEST_RATIO = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,20 +63,60 @@ def evaluation_figures(evaluation: Evaluation) -> dict[str, ShownFigure]:
     """
     document = evaluation.to_json()
     makers: dict[str, Callable[[], ShownFigure | None]] = {
+        "flow": lambda: _flow(document),
         "incidence": lambda: _incidence(evaluation),
         "distribution": lambda: _distribution(document),
         "roc": lambda: _roc(document),
         "calibration": lambda: _calibration(document),
         "decision": lambda: _decision(document),
-        "forest-auc": lambda: _forest(document, "auc"),
-        "forest-oe": lambda: _forest(document, "oe_ratio"),
     }
+    for name, measure in FORESTS.items():
+        makers[f"forest-{name}"] = partial(_forest, document, measure)
     shown = {}
     for name, make in makers.items():
         figure = make()
         if figure is not None:
             shown[name] = figure
     return shown
+
+
+def _flow(document: dict[str, Any]) -> ShownFigure | None:
+    flow = document["flow"]
+    if "predicted" not in flow:
+        return None
+    reasons = {
+        "without_outcome": "no outcome in the table of outcomes",
+        "not_assessable": "no prediction: not assessable, with a reason",
+    }
+    steps = tuple(
+        FlowStep(reason=text, stage="criterion", n=flow[key])
+        for key, text in reasons.items()
+        if flow[key]
+    )
+    diagram = FlowDiagram(
+        flows=(
+            CohortFlow(
+                cohort="predictions",
+                role="evaluation",
+                n_listed=flow["predicted"],
+                steps=steps,
+                n_analysed=flow["judged"],
+                n_events=document["events"],
+                n_competing=document["competing"],
+            ),
+        )
+    )
+    return ShownFigure(
+        title="Flow of patients", explanation=diagram.explain(), figure=diagram.plot()
+    )
+
+
+def _forest(document: dict[str, Any], measure: str) -> ShownFigure | None:
+    found = measure_forest(document, measure)
+    if found is None:
+        return None
+    title, plot = found
+    return ShownFigure(title=title, explanation=plot.explain(), figure=plot.plot())
 
 
 def _incidence(evaluation: Evaluation) -> ShownFigure:
@@ -148,13 +188,17 @@ def _calibration(document: dict[str, Any]) -> ShownFigure | None:
     if not rows:
         return None
     smoothers = sorted({row["curve"]["smoother"] for row in rows if row["curve"]})
-    few = [row for row in rows if row["oe_ratio"]["events"] < 50]
+    few = [row for row in rows if row["oe_ratio"]["events"] < FEW_FOR_A_CURVE]
     text = (
         "Observed against given risk. Squares are groups of equal size with 95% intervals; the "
         f"curve is smoothed ({'; '.join(smoothers)}); the broken line is perfect calibration."
     )
     if few:
-        text += " With fewer than 50 events a curve is not drawn."
+        which = ", ".join(f"{row['horizon']:g}" for row in few)
+        text += (
+            f" By {which} {document['time_unit']} there are fewer than {FEW_FOR_A_CURVE} events: "
+            "no curve is drawn, since it would show chance."
+        )
     return ShownFigure(
         title="Calibration at the horizons",
         explanation=text,
@@ -171,77 +215,10 @@ def _decision(document: dict[str, Any]) -> ShownFigure | None:
     return ShownFigure(
         title="Decision curve",
         explanation=(
-            f"Net benefit per patient at {last:g} {document['time_unit']} of acting from each "
-            "threshold on, against acting on everybody and on nobody. The band is the 95% interval "
-            "of the model. Thresholds that nobody would use do not matter."
+            f"Net benefit per 100 patients at {last:g} {document['time_unit']} of acting from each "
+            "threshold on, against acting on everybody and on nobody"
+            f"{' and by the baseline risk' if 'baseline' in chosen[0] else ''}. The band is the "
+            "95% interval of the model. Thresholds that nobody would use do not matter."
         ),
         figure=draw_decision(chosen),
-    )
-
-
-def _forest(document: dict[str, Any], measure: str) -> ShownFigure | None:
-    rows = list(_forest_rows(document, measure))
-    if not any(row.estimate is not None for row in rows):
-        return None
-    last = f"{document['horizons'][-1]:g} {document['time_unit']}"
-    if measure == "auc":
-        plot = ForestPlot(
-            rows=tuple(rows),
-            quantity=f"AUC by {last}",
-            scale="linear",
-            reference=0.5,
-            towards=("worse than chance", "better"),
-        )
-        title = "AUC by cohort and subgroup"
-    else:
-        plot = ForestPlot(
-            rows=tuple(rows),
-            quantity=f"O/E by {last}",
-            scale="log",
-            reference=1.0,
-            towards=("risks too high", "risks too low"),
-        )
-        title = "Observed over expected by cohort and subgroup"
-    return ShownFigure(title=title, explanation=plot.explain(), figure=plot.plot())
-
-
-def _forest_rows(document: dict[str, Any], measure: str) -> Iterator[ForestRow]:
-    yield _row("all patients", _measured(document, measure))
-    if document["cohorts"]:
-        yield ForestRow(label="cohort", heading=True)
-    for name, part in document["cohorts"].items():
-        yield _row(name, _measured(part, measure), indent=1)
-    column = None
-    for part in document["subgroups"]:
-        if part["column"] != column:
-            column = part["column"]
-            yield ForestRow(label=column, heading=True)
-        yield _row(part["label"] or "missing", part[measure], indent=1)
-
-
-def _measured(part: dict[str, Any], measure: str) -> dict[str, Any]:
-    if measure == "auc":
-        found: dict[str, Any] = part["discrimination"]["auc"][-1]
-    else:
-        found = part["calibration"][-1][measure]
-    return found
-
-
-def _row(label: str, number: dict[str, Any], *, indent: int = 0) -> ForestRow:
-    limits = number["lower"], number["upper"]
-    value = number["estimate"]
-    ratio_at_zero = any(v is not None and v < _LOWEST_RATIO for v in (value, *limits))
-    if ratio_at_zero or value is None or not np.isfinite(value):
-        reason = number.get("reason") or "0 has no place on the axis"
-        return ForestRow(
-            label=label, n=number["n"], events=number["events"], reason=reason, indent=indent
-        )
-    return ForestRow(
-        label=label,
-        estimate=value,
-        lower=limits[0],
-        upper=limits[1],
-        n=number["n"],
-        events=number["events"],
-        indent=indent,
     )

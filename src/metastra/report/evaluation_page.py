@@ -16,12 +16,13 @@ from metastra.catalogue import all_checks
 from metastra.evaluation.evaluate import Evaluation
 from metastra.report.evaluation_figures import ShownFigure
 from metastra.report.pages import page_environment
+from metastra.report.reporting import AUTHORS, reporting, reporting_summary
 from metastra.report.svg_inline import inline_svg
 from metastra.report.theme import to_svg
+from metastra.report.wording import RESEARCH_USE
 
-__all__ = ["RESEARCH_USE", "render_evaluation_page"]
+__all__ = ["render_evaluation_page", "render_reporting_page"]
 
-RESEARCH_USE = "Research use only. Not for diagnosis or treatment."
 _EVERY = 5
 """Of the thresholds of the decision curve, every fifth is printed; all stand in the JSON."""
 
@@ -41,6 +42,42 @@ def render_evaluation_page(evaluation: Evaluation, figures: Mapping[str, ShownFi
     str
         A whole document; equal evaluations give equal text.
     """
+    document = evaluation.to_json()
+    return _rendered(
+        "evaluation.html",
+        result=document,
+        titles={code: check.title for code, check in all_checks().items()},
+        utility=_printed_utility(document),
+        methods=_methods(document),
+        reporting=reporting_summary(reporting(document)),
+        figures={name: _inline(name, shown) for name, shown in figures.items()},
+    )
+
+
+def render_reporting_page(document: Mapping[str, Any]) -> str:
+    """Write the reporting guidelines and the model card as HTML text.
+
+    Parameters
+    ----------
+    document : mapping
+        The content of ``evaluation.json``.
+
+    Returns
+    -------
+    str
+        A whole document that links to ``report.html`` beside it.
+    """
+    filled = reporting(document)
+    return _rendered(
+        "reporting.html",
+        result=document,
+        lists=filled,
+        summary=reporting_summary(filled),
+        authors=AUTHORS,
+    )
+
+
+def _rendered(template: str, **values: Any) -> str:
     environment = page_environment()
     loader = environment.loader
     if loader is None:
@@ -48,16 +85,11 @@ def render_evaluation_page(evaluation: Evaluation, figures: Mapping[str, ShownFi
     sheet = loader.get_source(environment, "page.css")[0].strip()
     digest = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    document = evaluation.to_json()
-    return environment.get_template("evaluation.html").render(
+    return environment.get_template(template).render(
         page={"research_use_only": RESEARCH_USE},
-        result=document,
-        titles={code: check.title for code, check in all_checks().items()},
-        utility=_printed_utility(document),
-        methods=_methods(document),
-        figures={name: _inline(name, shown) for name, shown in figures.items()},
         style=Markup(sheet),  # noqa: S704 - our own file, named by its digest in the policy
         policy=policy,
+        **values,
     )
 
 
@@ -96,4 +128,6 @@ def _methods(document: Mapping[str, Any]) -> list[str]:
 
     walk({key: document[key] for key in ("discrimination", "overall", "calibration")})
     walk({key: document[key] for key in ("utility", "risk_groups", "added_value", "subgroups")})
+    walk({key: document[key] for key in ("pooled", "adjusted", "landmark", "low_risk")})
+    walk({key: document[key] for key in ("treatment", "sensitivity")})
     return list(found)

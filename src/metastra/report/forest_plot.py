@@ -44,6 +44,10 @@ class ForestRow:
         Steps to the right.
     heading : bool
         Whether the row is only a heading.
+    pooled : bool
+        Whether the row pools the ones above; drawn as a diamond.
+    prediction : tuple of float or None
+        Where a new row of the kind is expected, drawn as a thin bar with ends.
     """
 
     label: str
@@ -55,6 +59,8 @@ class ForestRow:
     reason: str = ""
     indent: int = 0
     heading: bool = False
+    pooled: bool = False
+    prediction: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +113,7 @@ class ForestPlot:
             raise ConfigError("a forest plot needs at least one row")
         if self.scale == "log":
             values = [v for r in self.rows for v in (r.estimate, r.lower, r.upper)]
+            values += [v for r in self.rows for v in r.prediction or ()]
             values += [self.reference, *(self.limits or ())]
             if any(value is not None and value <= 0.0 for value in values):
                 raise ConfigError(
@@ -160,6 +167,8 @@ class ForestPlot:
         if lacking:
             names = ", ".join(row.label for row in lacking)
             text += f"Not estimable: {names}; the reasons stand in the table. "
+        if any(row.prediction for row in self.rows):
+            text += "Diamonds are pooled; the broken bar shows where a new cohort is expected. "
         return text + "Arrows mark intervals that go on beyond the axis."
 
 
@@ -252,6 +261,15 @@ def _row_marks(axes: Axes, row: ForestRow, y: float, limits: tuple[float, float]
 
     low, high = limits
     ink = STYLES[0].colour
+    if row.prediction is not None:
+        ends = [max(row.prediction[0], low), min(row.prediction[1], high)]
+        axes.plot(ends, [y, y], color=STYLES[2].colour, lw=1.0, ls=(0, (2, 1.2)))
+        for end in ends:
+            axes.plot([end, end], [y - 0.22, y + 0.22], color=STYLES[2].colour, lw=1.0)
+    if row.pooled and row.estimate is not None and row.lower is not None and row.upper is not None:
+        corners = [max(row.lower, low), row.estimate, min(row.upper, high), row.estimate]
+        axes.fill(corners, [y, y - 0.3, y, y + 0.3], facecolor="white", edgecolor=ink, lw=1.2)
+        return
     if row.lower is not None and row.upper is not None:
         axes.plot([max(row.lower, low), min(row.upper, high)], [y, y], color=ink, lw=1.2)
         for beyond, x, marker in ((row.lower < low, low, "<"), (row.upper > high, high, ">")):
@@ -266,6 +284,7 @@ def _limits(plot: ForestPlot) -> tuple[float, float]:
     if plot.limits is not None:
         return plot.limits
     values = [v for r in plot.rows for v in (r.estimate, r.lower, r.upper) if v is not None]
+    values += [v for r in plot.rows for v in r.prediction or ()]
     values += [] if plot.reference is None else [plot.reference]
     if not values:
         return (0.5, 2.0) if plot.scale == "log" else (0.0, 1.0)
