@@ -6,7 +6,33 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["area_mean"]
+__all__ = ["area_bytes", "area_mean"]
+
+
+@njit(cache=True)
+def _average_row(
+    row: NDArray[np.float64],
+    first: NDArray[np.int64],
+    last: NDArray[np.int64],
+    edges: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None:
+    """Average one row of pixels (red, green and blue in turn) along x, into (columns, 3)."""
+    for c in range(first.size):
+        i, end = first[c], last[c]
+        width = edges[c + 1] - edges[c]
+        share = min(edges[c + 1], i + 1.0) - edges[c]
+        red, green, blue = share * row[3 * i], share * row[3 * i + 1], share * row[3 * i + 2]
+        for k in range(i + 1, end):
+            red += row[3 * k]
+            green += row[3 * k + 1]
+            blue += row[3 * k + 2]
+        if end > i:
+            share = edges[c + 1] - end
+            red += share * row[3 * end]
+            green += share * row[3 * end + 1]
+            blue += share * row[3 * end + 2]
+        out[c, 0], out[c, 1], out[c, 2] = red / width, green / width, blue / width
 
 
 @njit(cache=True)
@@ -21,7 +47,7 @@ def area_mean(
     Parameters
     ----------
     source : ndarray of uint8, shape (h, w, 3)
-        Picture.
+        Picture, contiguous.
     x_edges : ndarray of float64, shape (columns + 1,)
         Increasing, within 0 and w.
     y_edges : ndarray of float64, shape (rows + 1,)
@@ -33,30 +59,47 @@ def area_mean(
         Means, in the unit of the source.
     """
     rows, columns = y_edges.size - 1, x_edges.size - 1
-    out = np.zeros((rows, columns, 3), dtype=np.float64)
-    line = np.empty((columns, 3), dtype=np.float64)
-    at = 0  # first output row that this source row can reach
-    for j in range(int(np.floor(y_edges[0])), int(np.ceil(y_edges[rows]))):
-        for c in range(columns):
-            left, right = x_edges[c], x_edges[c + 1]
-            first, last = int(np.floor(left)), int(np.ceil(right)) - 1
-            red, green, blue = 0.0, 0.0, 0.0
-            for i in range(first, last + 1):
-                share = min(right, i + 1.0) - max(left, float(i))
-                red += share * source[j, i, 0]
-                green += share * source[j, i, 1]
-                blue += share * source[j, i, 2]
-            width = right - left
-            line[c, 0], line[c, 1], line[c, 2] = red / width, green / width, blue / width
-        while at < rows and y_edges[at + 1] <= j:
-            at += 1
-        r = at
-        while r < rows and y_edges[r] < j + 1:
-            share = min(y_edges[r + 1], j + 1.0) - max(y_edges[r], float(j))
-            share /= y_edges[r + 1] - y_edges[r]
-            for c in range(columns):
-                out[r, c, 0] += share * line[c, 0]
-                out[r, c, 1] += share * line[c, 1]
-                out[r, c, 2] += share * line[c, 2]
-            r += 1
+    out = np.empty((rows, columns, 3), dtype=np.float64)
+    flat = source.reshape(source.shape[0], source.shape[1] * 3)
+    line = np.empty(flat.shape[1], dtype=np.float64)
+    first = np.floor(x_edges[:-1]).astype(np.int64)
+    last = np.ceil(x_edges[1:]).astype(np.int64) - 1
+    for r in range(rows):
+        top, bottom = y_edges[r], y_edges[r + 1]
+        line[:] = 0.0
+        for j in range(int(np.floor(top)), int(np.ceil(bottom))):
+            share = (min(bottom, j + 1.0) - max(top, float(j))) / (bottom - top)
+            for k in range(line.size):
+                line[k] += share * flat[j, k]
+        _average_row(line, first, last, x_edges, out[r])
+    return out
+
+
+@njit(cache=True)
+def area_bytes(
+    source: NDArray[np.uint8],
+    x_edges: NDArray[np.float64],
+    y_edges: NDArray[np.float64],
+    half: float,
+) -> NDArray[np.uint8]:
+    """Average rectangles of a picture and round.
+
+    Parameters
+    ----------
+    source, x_edges, y_edges : ndarray
+        As for `area_mean`.
+    half : float
+        What is added before the fraction is cut off.
+
+    Returns
+    -------
+    ndarray of uint8, shape (rows, columns, 3)
+        Rounded means.
+    """
+    means = area_mean(source, x_edges, y_edges)
+    out = np.empty(means.shape, dtype=np.uint8)
+    for r in range(means.shape[0]):
+        for c in range(means.shape[1]):
+            for k in range(3):
+                out[r, c, k] = int(means[r, c, k] + half)
     return out

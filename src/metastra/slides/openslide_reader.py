@@ -1,8 +1,9 @@
 """The reader for scanner formats, through OpenSlide.
 
 OpenSlide latches after an error: the handle then refuses every further call.  So a bad tile is
-named and the handle is opened again, and the other tiles stay readable.  Label and macro images
-are never touched, and `OpenSlide.get_thumbnail` is never called: on a slide without small levels
+named and the handle is opened again, and the other tiles stay readable.  JPEG tiles of Aperio and
+generic TIFFs are decoded without it (`metastra.slides.direct_tiles`).  Label and macro images are
+never touched, and `OpenSlide.get_thumbnail` is never called: on a slide without small levels
 it decodes the whole level at once.
 """
 
@@ -16,6 +17,7 @@ import numpy as np
 import openslide
 from numpy.typing import NDArray
 
+from metastra.slides.direct_tiles import DIRECT_VENDORS, direct_planes, equal_on_probes
 from metastra.slides.over_white_kernel import over_white
 from metastra.slides.resolution import mpp_of_tags, resolve_mpp
 from metastra.slides.slide import (
@@ -26,6 +28,8 @@ from metastra.slides.slide import (
     check_region,
     slide_error,
 )
+from metastra.slides.tiff_pieces import PieceError, Pieces, piece_error
+from metastra.slides.tiff_plane import Plane
 from metastra.slides.tiff_walk import ndpi_channel
 
 __all__ = ["OpenSlideReader"]
@@ -70,11 +74,16 @@ class OpenSlideReader:
         self._path = path
         self._closed = False
         self._handle = self._open()
+        self._stream = path.open("rb")
+        self._pieces = Pieces(self._stream)
         try:
             self._info = self._describe(mpp, mpp_source)
         except BaseException:
             self.close()
             raise
+        direct = self._info.vendor in DIRECT_VENDORS
+        self._planes = direct_planes(path, self._info.levels) if direct else {}
+        self._proven: set[int] = set()
 
     @property
     def info(self) -> SlideInfo:
@@ -110,6 +119,37 @@ class OpenSlideReader:
             raise ValueError(f"{self._info.name} is closed")
         if not width_px or not height_px:
             return np.zeros((height_px, width_px, 3), dtype=np.uint8)
+        plane = self._direct_plane(level)
+        if plane is None:
+            return self._through_openslide(x_px0, y_px0, level, width_px, height_px)
+        region = np.full((height_px, width_px, 3), 255, dtype=np.uint8)
+        down = self._info.levels[level].downsample
+        x, y = round(x_px0 / down), round(y_px0 / down)
+        left, top = max(x, 0), max(y, 0)
+        right, bottom = min(x + width_px, plane.width_px), min(y + height_px, plane.height_px)
+        if right > left and bottom > top:
+            inside = region[top - y : bottom - y, left - x : right - x]
+            try:
+                self._pieces.read(level, plane, left, top, inside)
+            except PieceError as error:
+                raise piece_error(self._info, level, plane, error) from error
+        return region
+
+    def _direct_plane(self, level: int) -> Plane | None:
+        """Give the page to read a level from without OpenSlide, once it is seen to be equal."""
+        plane = self._planes.get(level)
+        if plane is None or level in self._proven:
+            return plane
+        down = self._info.levels[level].downsample
+        if not equal_on_probes(plane, level, down, self._stream, self._through_openslide):
+            del self._planes[level]
+            return None
+        self._proven.add(level)
+        return plane
+
+    def _through_openslide(
+        self, x_px0: int, y_px0: int, level: int, width_px: int, height_px: int
+    ) -> NDArray[np.uint8]:
         try:
             region = self._handle.read_region((x_px0, y_px0), level, (width_px, height_px))
         except openslide.OpenSlideError as error:
@@ -128,6 +168,8 @@ class OpenSlideReader:
         if not self._closed:
             self._closed = True
             self._handle.close()
+            self._stream.close()
+            self._pieces.forget()
 
     def __enter__(self) -> Self:
         return self

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from metastra.slides.area_kernel import area_mean
+from metastra.slides.area_kernel import area_bytes, area_mean
 from metastra.slides.slide import Level, Slide, SlideInfo, slide_error
 
 __all__ = ["BLOCK_PX", "MAX_SOURCE_PX", "best_level", "read_scaled", "thumbnail"]
@@ -25,6 +25,7 @@ MAX_SOURCE_PX = 1 << 30
 
 _LEVEL_SLACK = 1.005  # a level of 2.0003 serves a scale of 2
 _NOISE = 1e-6  # far below a grey level and a pixel, far above the noise of the sums
+_HALF = 0.5 + _NOISE  # so that rounding half up does not depend on the noise
 _WHOLE_STEP = 512.0  # source pixels per output pixel that one pass may average, along one axis
 
 
@@ -103,16 +104,15 @@ def read_scaled(
     y_edges = _edges(y_px0 / down, step_y / parts_y, out_h * parts_y)
     out = np.empty((out_h, out_w, 3), dtype=np.uint8)
     for rows, columns in _blocks(out_h, out_w, step_y, step_x):
-        means = _read_block(
-            slide,
-            number,
-            x_edges[columns.start * parts_x : columns.stop * parts_x + 1],
-            y_edges[rows.start * parts_y : rows.stop * parts_y + 1],
-        )
-        if parts_x > 1 or parts_y > 1:
+        across = x_edges[columns.start * parts_x : columns.stop * parts_x + 1]
+        along = y_edges[rows.start * parts_y : rows.stop * parts_y + 1]
+        source, across, along = _read_block(slide, number, across, along)
+        if parts_x == parts_y == 1:
+            out[rows, columns] = _rounded(source, across, along)
+        else:
             shape = (rows.stop - rows.start, parts_y, columns.stop - columns.start, parts_x, 3)
-            means = means.reshape(shape).mean(axis=(1, 3))
-        out[rows, columns] = np.floor(means + (0.5 + _NOISE))
+            means = area_mean(source, across, along).reshape(shape).mean(axis=(1, 3))
+            out[rows, columns] = np.floor(means + _HALF)
     return out
 
 
@@ -178,12 +178,24 @@ def _blocks(out_h: int, out_w: int, step_y: float, step_x: float) -> Iterator[tu
 
 def _read_block(
     slide: Slide, number: int, x_edges: NDArray[np.float64], y_edges: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Read what the edges (in pixels of the level) cover, and average it."""
+) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]:
+    """Read what the edges (in pixels of the level) cover; give the edges within it too."""
     down = slide.info.levels[number].downsample
     left, top = math.floor(x_edges[0]), math.floor(y_edges[0])
     right, bottom = math.ceil(x_edges[-1]), math.ceil(y_edges[-1])
     source = slide.read_region(
         round(left * down), round(top * down), number, right - left, bottom - top
     )
-    return area_mean(source, x_edges - left, y_edges - top)
+    return np.ascontiguousarray(source), x_edges - left, y_edges - top
+
+
+def _rounded(
+    source: NDArray[np.uint8], x_edges: NDArray[np.float64], y_edges: NDArray[np.float64]
+) -> NDArray[np.uint8]:
+    """Average and round; where each output pixel is one source pixel there is nothing to do."""
+    if source.shape[:2] == (y_edges.size - 1, x_edges.size - 1) and all(
+        np.array_equal(edges, np.arange(edges.size)) for edges in (x_edges, y_edges)
+    ):
+        return source
+    rounded: NDArray[np.uint8] = area_bytes(source, x_edges, y_edges, _HALF)
+    return rounded

@@ -7,7 +7,6 @@ does not grow with the slide.  A slide of channels is shown in colours (see
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,13 +16,13 @@ from numpy.typing import NDArray
 from metastra.slides.rendering import channel_colours, mix_channels, to_rgb, white_points
 from metastra.slides.resolution import resolve_mpp
 from metastra.slides.slide import Level, MppSource, SlideInfo, check_region, slide_error
-from metastra.slides.tiff_codec import DecodeError, MissingCodec
+from metastra.slides.tiff_codec import DecodeError
 from metastra.slides.tiff_layout import TiffLayout, read_layout
+from metastra.slides.tiff_pieces import PieceError, Pieces, piece_error
 from metastra.slides.tiff_plane import Plane
 
 __all__ = ["TiffReader"]
 
-_CACHE_BYTES = 1 << 26
 _MIX_VALUES = 1 << 23  # intensities that are held at once while channels are mixed
 _SAMPLE_PIECES, _SAMPLE_BYTES = 64, 1 << 26
 
@@ -56,13 +55,12 @@ class TiffReader:
     ) -> None:
         self._layout = read_layout(path)
         self._info = _describe(path.name, self._layout, mpp, mpp_source)
-        self._kept: OrderedDict[tuple[int, int, int], NDArray[Any]] = OrderedDict()
-        self._kept_bytes = 0
         self._whites: NDArray[np.float64] | None = None
         try:
             self._stream = path.open("rb")
         except OSError as error:
             raise slide_error("SL001", path.name, str(error)) from error
+        self._pieces = Pieces(self._stream)
 
     @property
     def info(self) -> SlideInfo:
@@ -145,8 +143,7 @@ class TiffReader:
     def close(self) -> None:
         """Let go of the file; a second call does nothing."""
         self._stream.close()
-        self._kept.clear()
-        self._kept_bytes = 0
+        self._pieces.forget()
 
     def __enter__(self) -> Self:
         return self
@@ -182,44 +179,12 @@ class TiffReader:
         begin = 0
         for number, plane in enumerate(planes):
             end = begin + plane.samples
-            for piece, x, y in plane.pieces(left, top, width, height):
-                pixels = self._piece(level, number, plane, piece)
-                if pixels is None:
-                    continue
-                x0, y0 = max(left, x), max(top, y)
-                x1 = min(left + width, x + pixels.shape[1])
-                y1 = min(top + height, y + pixels.shape[0])
-                out[y0 - top : y1 - top, x0 - left : x1 - left, begin:end] = pixels[
-                    y0 - y : y1 - y, x0 - x : x1 - x
-                ]
+            try:
+                self._pieces.read((level, number), plane, left, top, out[..., begin:end])
+            except PieceError as error:
+                raise piece_error(self._info, level, plane, error) from error
             begin = end
         return out
-
-    def _piece(self, level: int, number: int, plane: Plane, piece: int) -> NDArray[Any] | None:
-        key = (level, number, piece)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
-        try:
-            pixels = plane.read_piece(self._stream, piece)
-        except MissingCodec as error:
-            raise slide_error("SL013", self._info.name, f"{error} compression") from error
-        except (DecodeError, OSError) as error:
-            down = self._info.levels[level].downsample
-            x = round(piece % plane.across * plane.piece_width_px * down)
-            y = round(piece // plane.across * plane.piece_height_px * down)
-            what = "tile" if plane.tiled else "strip"
-            raise slide_error(
-                "SL005",
-                self._info.name,
-                f"level {level}, {what} {piece} at x {x}, y {y} (level-0 px): {error}",
-            ) from error
-        if pixels is not None and pixels.nbytes <= _CACHE_BYTES:
-            self._kept[key] = pixels
-            self._kept_bytes += pixels.nbytes
-            while self._kept_bytes > _CACHE_BYTES:
-                self._kept_bytes -= self._kept.popitem(last=False)[1].nbytes
-        return pixels
 
     def _white_points(self) -> NDArray[np.float64]:
         """Look at some pieces of the coarsest level; those that are damaged are passed over."""
