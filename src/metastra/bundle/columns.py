@@ -174,7 +174,8 @@ def model_columns(predictor: Predictor, values: _Array) -> _Array:
     if predictor.missing.rule == "impute":
         filled[missing] = predictor.missing.fill
     if predictor.transform == "log1p":
-        filled = np.log1p(filled)
+        # values below 0 were refused by the predictor's own limits
+        filled = np.log1p(np.where(filled < 0.0, np.nan, filled))
     if predictor.missing.indicator:
         filled = np.column_stack([filled, missing.astype(np.float64)])
     return filled

@@ -15,10 +15,13 @@ from metastra.cli import (
     endpoints,
     evaluate,
     init,
+    lock,
+    predict,
     prospective,
     repeatability,
     run,
     surveillance,
+    verify,
     why,
 )
 from metastra.version import VERSION
@@ -55,6 +58,9 @@ for _module in (
     init,
     check,
     run,
+    lock,
+    verify,
+    predict,
     why,
     convert,
     evaluate,

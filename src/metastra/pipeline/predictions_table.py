@@ -52,7 +52,7 @@ class PredictionRows:
         Risk groups, why a patient has no risk, what to read first.
     folds, bundles : sequence of (str or None), of length n
         The fold whose model predicted, or the digest of the bundle.
-    cohorts : sequence of str, of length n
+    cohorts : sequence of (str or None), of length n
         Names of cohorts.
     modalities : str
         What the model looks at.
@@ -69,7 +69,7 @@ class PredictionRows:
     notes: Sequence[str | None]
     folds: Sequence[str | None]
     bundles: Sequence[str | None]
-    cohorts: Sequence[str]
+    cohorts: Sequence[str | None]
     modalities: str = "clinical"
     predicted_at: str = ""
 

@@ -1,0 +1,82 @@
+"""``metastra predict``: risks for new patients by a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from metastra.cli.console import RESEARCH_USE, print_json, print_problems, result, say
+from metastra.cli.exits import Exit, verb
+from metastra.cli.options import AsJson, table_format
+
+__all__ = ["register"]
+
+_Bundle = Annotated[
+    Path, typer.Argument(metavar="BUNDLE", help="A bundle, a run, or the folder of its study.")
+]
+_Table = Annotated[
+    Path,
+    typer.Argument(metavar="TABLE", help="One row per patient with the contract's predictors."),
+]
+_Out = Annotated[Path, typer.Option(metavar="CSV", help="Table of predictions.")]
+_Id = Annotated[str, typer.Option("--id", metavar="COL", help="Column of the patients' ids.")]
+_Trust = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--trust",
+        metavar="KEY",
+        help="Require a signature by one of these public keys; repeat.",
+        show_default=False,
+    ),
+]
+_Decimal = Annotated[str, typer.Option(help="Decimal mark of the table: . or ,")]
+_Delimiter = Annotated[
+    str | None, typer.Option(help="Field separator; by default from the extension.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line.
+
+    Parameters
+    ----------
+    app : typer.Typer
+        The command line.
+    """
+
+    @app.command(epilog="Example: metastra predict my-study/run/bundle new.csv --out risks.csv")
+    @verb
+    def predict(
+        bundle: _Bundle,
+        table: _Table,
+        out: _Out,
+        id_column: _Id = "PATIENT",
+        trust: _Trust = None,
+        decimal: _Decimal = ".",
+        delimiter: _Delimiter = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Predict new patients; what lies outside the bundle's contract is refused."""
+        from metastra.pipeline.predict import predict_table
+        from metastra.signing import load_trusted
+
+        summary = predict_table(
+            bundle,
+            table,
+            out,
+            id_column=id_column,
+            written=table_format(decimal, delimiter),
+            trusted=load_trusted(trust) if trust else None,
+        )
+        if as_json:
+            print_json({**summary.to_json(), "out": str(out), "research_use": RESEARCH_USE})
+        else:
+            print_problems(summary.problems)
+            known = summary.n - summary.n_not_assessable
+            result(f"{summary.n} patients, {known} with a risk, written to {out}")
+            result(f"bundle {summary.bundle.digest}")
+            say(RESEARCH_USE)
+        if summary.n_not_assessable:
+            raise typer.Exit(int(Exit.SOME_FAILED))
