@@ -49,13 +49,15 @@ def page_environment() -> Environment:
     return environment
 
 
-def render_page(template: str, **context: Any) -> str:
+def render_page(template: str, *, pictures: bool = False, **context: Any) -> str:
     """Render a page with the house's style sheet under a policy that lets nothing else in.
 
     Parameters
     ----------
     template : str
         Name of a template that extends ``page.html``.
+    pictures : bool
+        Whether the page shows pictures that stand inside it (``data:``).
     **context
         What it prints.
 
@@ -77,8 +79,9 @@ def render_page(template: str, **context: Any) -> str:
     return environment.get_template(template).render(
         page={"research_use_only": RESEARCH_USE},
         style=Markup(sheet),  # noqa: S704 - our own file, named by its digest in the policy
-        policy=f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; "
-        "form-action 'none'",
+        policy=f"default-src 'none'; style-src 'sha256-{digest}'; "
+        + ("img-src data:; " if pictures else "")
+        + "base-uri 'none'; form-action 'none'",
         **context,
     )
 

@@ -20,10 +20,12 @@ from metastra.tissue.region import Region
 from metastra.tissue.thickness import COARSEST_FOLD_MPP, fold_map, fold_reference, pale_map
 from metastra.tissue.verdict import judge
 
-__all__ = ["ARTEFACTS", "MAP_MPP", "SlideQuality", "assess", "map_size"]
+__all__ = ["ARTEFACTS", "MAP_MPP", "MEASURES_VERSION", "SlideQuality", "assess", "map_size"]
 
 ARTEFACTS: tuple[str, ...] = ("blur", "pen", "fold", "bubble", "fading", "dark", "blank")
 """Everything that is mapped, in the order of tables."""
+MEASURES_VERSION = 1
+"""Raised whenever the same slide would get other numbers, so that stored ones are made again."""
 MAP_MPP = 8.0
 """Micrometres per pixel of the maps of a whole slide."""
 

@@ -1,0 +1,148 @@
+"""One slide's quality, as a task for a process of its own: plain values in, plain values out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from metastra.digest import digest_file, digest_value
+from metastra.errors import Problem, SlideError
+from metastra.slides.identity import slide_digest
+from metastra.slides.opening import open_slide
+from metastra.slides.slide import SlideInfo
+from metastra.storage import Recipe, completeness, read_product_json, value_parent
+from metastra.tissue.drawing import draw_quality, to_jpeg
+from metastra.tissue.geojson import read_region_file
+from metastra.tissue.quality import MEASURES_VERSION, SlideQuality, assess
+
+__all__ = ["assess_file", "product_of"]
+
+_NOT_FOR_QC = {"SL012"}
+_DIGITS = 6
+
+
+def product_of(digest: str, settings: Mapping[str, Any]) -> tuple[str, Recipe]:
+    """Name the product that holds a slide's quality.
+
+    Parameters
+    ----------
+    digest : str
+        Of the slide's content.
+    settings : mapping
+        Everything else that changes the result.
+
+    Returns
+    -------
+    name : str
+        ``quality/…``: the same content with the same settings has the same name.
+    recipe : Recipe
+        What it is made from.
+    """
+    name = f"quality/{digest[:24]}-{digest_value(dict(settings))[:8]}"
+    parents = {"slide": value_parent("slide content", digest)}
+    return name, Recipe(kind="slide-quality", parents=parents, settings=settings)
+
+
+def assess_file(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Assess one slide, unless that is done already.
+
+    Parameters
+    ----------
+    payload : mapping
+        ``path``, ``out`` (the folder of results), ``mpp`` (number or None), ``region`` (path or
+        None) and ``region_origin``.
+
+    Returns
+    -------
+    dict
+        ``digest``, ``settings`` and either ``stored`` (the row of an earlier run) or ``row`` and
+        ``picture`` (JPEG).
+
+    Raises
+    ------
+    SlideError, DataError
+        If the slide or its region cannot be read.
+    """
+    path, out = Path(payload["path"]), Path(payload["out"])
+    region = None if payload["region"] is None else Path(payload["region"])
+    settings = {
+        "measures": MEASURES_VERSION,
+        "mpp": payload["mpp"],
+        "region": None if region is None else digest_file(region),
+        "region_origin": None if region is None else payload["region_origin"],
+    }
+    with open_slide(path, mpp=payload["mpp"]) as slide:
+        digest = slide_digest(path)
+        name, recipe = product_of(digest, settings)
+        made = {"digest": digest, "settings": settings}
+        if completeness(out, name, recipe):
+            return {**made, "stored": read_product_json(out, name, f"{name}.json")}
+        drawn = None
+        if region is not None:
+            drawn = read_region_file(region, slide.info, origin=payload["region_origin"])
+        try:
+            quality = assess(slide, drawn)
+        except SlideError as error:
+            if not {problem.code for problem in error.problems} <= _NOT_FOR_QC:
+                raise
+            return {**made, "row": _unjudged(slide.info, error.problems), "picture": b""}
+        row = _row(slide.info, quality, "" if drawn is None else drawn.source)
+    return {**made, "row": row, "picture": to_jpeg(draw_quality(quality))}
+
+
+def _row(info: SlideInfo, quality: SlideQuality, region: str) -> dict[str, Any]:
+    """Everything the table and the sheet need, without the slide's name."""
+    found = (*info.problems, *quality.codes)
+    return {
+        **_of_slide(info),
+        "assessable": quality.assessable,
+        "codes": [_anonymous(problem) for problem in found],
+        "not_assessable": dict(quality.not_assessable),
+        "region": region,
+        "map_mpp": _number(quality.map_mpp),
+        "fractions": {name: _number(value) for name, value in quality.fractions.items()},
+        "measures": {name: _number(value) for name, value in quality.measures.items()},
+        "focus_fields": 0 if quality.focus is None else len(quality.focus.boxes_px0),
+    }
+
+
+def _unjudged(info: SlideInfo, problems: tuple[Problem, ...]) -> dict[str, Any]:
+    """Say why a readable slide cannot be assessed at all."""
+    return {
+        **_of_slide(info),
+        "assessable": False,
+        "codes": [_anonymous(problem) for problem in (*info.problems, *problems)],
+        "not_assessable": {"everything": problems[0].found},
+        "region": "",
+        "map_mpp": None,
+        "fractions": {},
+        "measures": {},
+        "focus_fields": 0,
+    }
+
+
+def _of_slide(info: SlideInfo) -> dict[str, Any]:
+    return {
+        "width_px": info.width_px,
+        "height_px": info.height_px,
+        "mpp_x": _number(info.mpp_x),
+        "mpp_y": _number(info.mpp_y),
+        "mpp_source": info.mpp_source,
+    }
+
+
+def _anonymous(problem: Problem) -> dict[str, str]:
+    return {
+        "code": problem.code,
+        "severity": problem.severity.value,
+        "found": problem.found,
+        "expected": problem.expected,
+    }
+
+
+def _number(value: float | None) -> float | None:
+    if value is None or not math.isfinite(value):
+        return None
+    return round(float(value), _DIGITS)
