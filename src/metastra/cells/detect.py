@@ -92,8 +92,8 @@ def detect_nuclei_in_haematoxylin(haematoxylin: NDArray[np.float32], mpp: float)
        3.6, 5 and 6 µm; larger scales weigh more, as the square root of the radius, so that a pale
        nucleus with dark clumps is one nucleus.
     3. Maxima over place and scale above a fifth of the picture's own haematoxylin (95th percentile
-       after smoothing by 2 µm; at least 0.03) are candidates; of two that are nearer than 0.6 of
-       the larger radius the stronger one stays.
+       of every second pixel after smoothing by 2 µm; at least 0.03) are candidates; of two that
+       are nearer than 0.6 of the larger radius the stronger one stays.
     4. Pixels darker than their surroundings (Gaussian of 20 µm) belong to the nucleus whose top
        they climb to.  Outlines under 5 µm² are dropped.
     """
@@ -111,7 +111,7 @@ def detect_nuclei_in_haematoxylin(haematoxylin: NDArray[np.float32], mpp: float)
 
 
 def _find(haematoxylin: NDArray[np.float32], mpp: float) -> Nuclei:
-    strength = _quantile(blur(haematoxylin, 2.0 / mpp), 0.95)
+    strength = _quantile(blur(haematoxylin, 2.0 / mpp)[::2, ::2], 0.95)
     glass = np.float32(_GLASS_SHARE) * blur(haematoxylin, 8.0 / mpp)
     best, scale = _respond(np.maximum(haematoxylin, glass), mpp)
     floor = max(_FLOOR_OD, _SHARE_OF_STRENGTH * strength)

@@ -116,7 +116,7 @@ def measure(maps: TileMaps, nuclei: Nuclei) -> NDArray[np.float64]:
         In the order of `FEATURES`; ratios between two parts are 0 where one of them is missing.
     """
     stains, tissue, mpp = (
-        [maps.relative(0), maps.relative(1)],
+        [maps.relative[0], maps.relative[1]],
         maps.tissue.astype(np.float32),
         maps.mpp,
     )

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from metastra.cells.blur_kernel import blur
+from metastra.cells.blur_kernel import blur, halve
 from metastra.encoders.feature import Feature
 from metastra.encoders.tile_maps import TileMaps
 
@@ -75,9 +75,10 @@ def measure(maps: TileMaps) -> NDArray[np.float64]:
     """
     found: list[float] = []
     for number in range(len(_STAINS)):
-        tensor, bins = _tensor(blur(maps.relative(number), maps.sigma_px(1.0)), _BINS)
+        tensor, bins = _tensor(blur(maps.relative[number], maps.sigma_px(1.0)), _BINS)
+        coarse, mpp = [halve(part) for part in tensor], 2.0 * maps.mpp
         for window_um in _WINDOWS_UM:
-            found += _coherence(*(blur(part, maps.sigma_px(window_um)) for part in tensor))
+            found += _coherence(*(blur(part, window_um / mpp) for part in coarse))
         xx, yy, xy = (float(part.mean(dtype=np.float64)) for part in tensor)
         energy = xx + yy
         if energy < 1e-9:

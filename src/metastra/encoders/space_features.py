@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from metastra.cells.blur_kernel import blob_response, blur, halve
+from metastra.cells.blur_kernel import blob_response, halve
 from metastra.cells.nuclei import Nuclei
 from metastra.cells.seed_kernel import local_maxima
 from metastra.encoders.feature import Feature
@@ -22,6 +22,8 @@ _RIM_UM = 6.0
 _BLOBS_UM = (3.0, 6.0, 12.0, 24.0)
 _BLOB_FLOOR = 0.06
 _PALE = (0.25, 0.4)
+# grey level of blue under which a pixel with this green is yellow or brown
+_PIGMENT_BELOW = np.minimum(255.0 * (np.arange(256) / 255.0) ** 1.3, 128.0).astype(np.uint8)
 
 
 def _one(name: str, definition: str, source: str = "") -> Feature:
@@ -113,15 +115,13 @@ def measure(maps: TileMaps, nuclei: Nuclei) -> NDArray[np.float64]:
     ndarray of shape (len(FEATURES),)
         In the order of `FEATURES`; what is about lumina is 0 where there is none.
     """
-    darkness = maps.relative(2)
-    found = [*_lumina(maps, nuclei), *_pale(maps, darkness)]
+    darkness = maps.relative[2]
+    found = [*_lumina(maps, nuclei), *_pale(maps)]
     found += _blobs(maps, darkness)
     red, green, blue = (maps.tile[..., k] for k in range(3))
     # optical density 0.15 and 0.3 are the grey levels 181 and 128
     found.append(float(np.mean((red > 181) & (green < 128))))
-    density = -np.log10(np.maximum(np.arange(256), 0.5) / 255.0).astype(np.float32)
-    blue_od, green_od = density[blue], density[green]
-    found.append(float(np.mean((blue_od > 0.3) & (blue_od > 1.3 * green_od))))
+    found.append(float(np.mean(blue < _PIGMENT_BELOW[green])))
     found.append(float(np.mean((red < 40) & (green < 40) & (blue < 40))))
     return np.array(found)
 
@@ -193,12 +193,14 @@ def _log_ratio(
     return float(np.log((moments(image, part)[0] + 0.05) / (moments(image, whole)[0] + 0.05)))
 
 
-def _pale(maps: TileMaps, darkness: NDArray[np.float32]) -> list[float]:
+def _pale(maps: TileMaps) -> list[float]:
     n = int(maps.tissue.sum())
     if n == 0:
         return [0.0] * len(_PALE)
-    smooth = blur(darkness, maps.sigma_px(1.0))[maps.tissue]
-    return [float(np.mean(smooth < limit)) for limit in _PALE]
+    # what is no tissue is paler than every limit
+    smooth, strength_od = maps.smooth_darkness, maps.strengths_od[2]
+    glass = smooth.size - n
+    return [(int(np.sum(smooth < limit * strength_od)) - glass) / n for limit in _PALE]
 
 
 def _blobs(maps: TileMaps, darkness: NDArray[np.float32]) -> list[float]:
@@ -206,7 +208,7 @@ def _blobs(maps: TileMaps, darkness: NDArray[np.float32]) -> list[float]:
     # glass at the level of very pale tissue, or every lumen would be the strongest vacuole
     floor = np.float32(TISSUE_OD / maps.strengths_od[2])
     lightness = -np.maximum(darkness, floor)
-    haematoxylin = maps.relative(0)
+    haematoxylin = maps.relative[0]
     mpp = maps.mpp
     for radius_um in _BLOBS_UM:
         while radius_um / mpp > 12.0 and min(lightness.shape) >= 32:

@@ -119,7 +119,7 @@ def measure(maps: TileMaps) -> NDArray[np.float64]:
     """
     found: list[float] = []
     for number in range(len(_STAINS)):
-        image = maps.relative(number)
+        image = maps.relative[number]
         found += _bands(image, maps)
         found += _pairs(image, maps)
         found += _patterns(image, maps)

@@ -36,26 +36,26 @@ def moments(image: NDArray[np.float32], mask: NDArray[np.bool_]) -> tuple[float,
     mean, sd, skewness : float
         All 0 for an empty mask; skewness 0 where the map is flat.
     """
-    n, total = 0, 0.0
+    n, first, second, third = 0, 0.0, 0.0, 0.0
+    # sums around the middle value of the map, so that nothing is lost when they are subtracted
+    origin = np.float64(image[image.shape[0] // 2, image.shape[1] // 2])
     for y in range(image.shape[0]):
-        for x in range(image.shape[1]):
-            if mask[y, x]:
+        line, inside = image[y], mask[y]
+        for x in range(line.size):
+            if inside[x]:
+                gap = line[x] - origin
                 n += 1
-                total += image[y, x]
+                first += gap
+                second += gap * gap
+                third += gap * gap * gap
     if n == 0:
         return 0.0, 0.0, 0.0
-    mean = total / n
-    second, third = 0.0, 0.0
-    for y in range(image.shape[0]):
-        for x in range(image.shape[1]):
-            if mask[y, x]:
-                centred = image[y, x] - mean
-                second += centred * centred
-                third += centred * centred * centred
-    variance = second / n
+    mean = first / n
+    variance = second / n - mean * mean
     if variance < 1e-8:
-        return mean, 0.0, 0.0
-    return mean, variance**0.5, third / n / variance**1.5
+        return origin + mean, 0.0, 0.0
+    moment = third / n - 3.0 * mean * second / n + 2.0 * mean * mean * mean
+    return origin + mean, variance**0.5, moment / variance**1.5
 
 
 @njit(cache=True)

@@ -34,11 +34,16 @@ class TileMaps:
         What the two stains do not explain; above 0 for the blue-yellow side.
     darkness : ndarray of float32, shape (h, w)
         Mean of haematoxylin and eosin.
+    smooth_darkness : ndarray of float32, shape (h, w)
+        Darkness smoothed over 1 µm.
     tissue : ndarray of bool, shape (h, w)
-        Where the darkness, smoothed over 1 µm, is above `TISSUE_OD`.
+        Where the smoothed darkness is above `TISSUE_OD`.
     strengths_od : tuple of float
         95th percentile of haematoxylin, of eosin and of the darkness over the tissue, not below
         0.15: what a map is divided by to cancel a stronger or weaker stain.
+    relative : tuple of ndarray of float32, shape (h, w)
+        Haematoxylin, eosin and darkness over their strength; cut at 2, so that a speck of dirt does
+        not rule the texture.
     tile : ndarray of uint8, shape (h, w, 3)
         The pixels.
     """
@@ -48,27 +53,11 @@ class TileMaps:
     eosin: NDArray[np.float32]
     residual: NDArray[np.float32]
     darkness: NDArray[np.float32]
+    smooth_darkness: NDArray[np.float32]
     tissue: NDArray[np.bool_]
     strengths_od: tuple[float, float, float]
+    relative: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
     tile: NDArray[np.uint8]
-
-    def relative(self, number: int) -> NDArray[np.float32]:
-        """Give a map in units of its own strength.
-
-        Parameters
-        ----------
-        number : int
-            0 haematoxylin, 1 eosin, 2 darkness.
-
-        Returns
-        -------
-        ndarray of float32, shape (h, w)
-            1 at the map's strength; cut at 2, so that a speck of dirt does not rule the texture.
-        """
-        chosen = (self.haematoxylin, self.eosin, self.darkness)[number]
-        scaled = chosen * np.float32(1.0 / self.strengths_od[number])
-        np.minimum(scaled, 2.0, out=scaled)
-        return scaled
 
     def sigma_px(self, sigma_um: float) -> float:
         """Convert a scale to pixels; not below a third of a pixel, where nothing is smoothed."""
@@ -98,19 +87,34 @@ def prepare(tile: NDArray[np.uint8], mpp: float) -> TileMaps:
     np.maximum(haematoxylin, 0.0, out=haematoxylin)
     np.maximum(eosin, 0.0, out=eosin)
     darkness = (haematoxylin + eosin) * np.float32(0.5)
-    tissue = blur(darkness, max(1.0 / mpp, 0.33)) > TISSUE_OD
-    strengths = tuple(_strength(image, tissue) for image in (haematoxylin, eosin, darkness))
+    smooth = blur(darkness, max(1.0 / mpp, 0.33))
+    tissue = smooth > TISSUE_OD
+    of_haematoxylin = _strength(haematoxylin, tissue)
+    of_eosin = _strength(eosin, tissue)
+    of_darkness = _strength(darkness, tissue)
     return TileMaps(
         mpp=mpp,
         haematoxylin=haematoxylin,
         eosin=eosin,
         residual=residual,
         darkness=darkness,
+        smooth_darkness=smooth,
         tissue=tissue,
-        strengths_od=(strengths[0], strengths[1], strengths[2]),
+        strengths_od=(of_haematoxylin, of_eosin, of_darkness),
+        relative=(
+            _over(haematoxylin, of_haematoxylin),
+            _over(eosin, of_eosin),
+            _over(darkness, of_darkness),
+        ),
         tile=tile,
     )
 
 
 def _strength(image: NDArray[np.float32], tissue: NDArray[np.bool_]) -> float:
     return max(float(masked_quantiles(image, tissue, _STRENGTH_SHARE)[0]), _WEAKEST_OD)
+
+
+def _over(image: NDArray[np.float32], strength_od: float) -> NDArray[np.float32]:
+    scaled = image * np.float32(1.0 / strength_od)
+    np.minimum(scaled, 2.0, out=scaled)
+    return scaled
