@@ -19,6 +19,7 @@ from typer.main import get_command
 
 from metastra.catalogue import all_checks
 from metastra.cli.app import app
+from metastra.encoders.morphology import FEATURES, Morphology
 from metastra.study import sections
 from metastra.study.endpoints import ENDPOINTS
 from metastra.study.study import Study
@@ -39,6 +40,25 @@ FAMILIES = {
     "BU": "Bundles",
     "PR": "Prospective studies",
 }
+
+SOURCES = {
+    "Bigun and Granlund 1987": "Optimal orientation detection of linear symmetry. ICCV 1987:433.",
+    "Burt and Adelson 1983": "The Laplacian pyramid as a compact image code. IEEE Trans Commun "
+    "31:532.",
+    "Clark and Evans 1954": "Distance to nearest neighbor as a measure of spatial relationships in "
+    "populations. Ecology 35:445.",
+    "Haralick et al. 1973": "Textural features for image classification. IEEE Trans Syst Man "
+    "Cybern 3:610.",
+    "Lindeberg 1998": "Feature detection with automatic scale selection. Int J Comput Vis 30:79.",
+    "Mardia and Jupp 2000": "Directional statistics. Wiley.",
+    "Ojala et al. 2002": "Multiresolution gray-scale and rotation invariant texture classification "
+    "with local binary patterns. IEEE Trans Pattern Anal Mach Intell 24:971.",
+    "Otsu 1979": "A threshold selection method from gray-level histograms. IEEE Trans Syst Man "
+    "Cybern 9:62.",
+    "Ruifrok and Johnston 2001": "Quantification of histochemical staining by color deconvolution. "
+    "Anal Quant Cytol Histol 23:291.",
+}
+"""What the short names of the sources of features stand for."""
 
 
 def architecture() -> str:
@@ -162,6 +182,40 @@ def study_file() -> str:
     return "".join(parts)
 
 
+def morphology() -> str:
+    """Every feature of the embedded encoder, in the order of the columns."""
+    card = Morphology().card
+    parts = [
+        NOTE.format(source="metastra.encoders.morphology"),
+        "# Features of `morphology`\n\n",
+        f"Revision {card.revision}: {card.dimension} features of a tile of {card.tile_px} px at ",
+        f"{card.mpp} µm per pixel ({card.side_um:g} µm), float32. The order is that of the ",
+        "columns. What they can and cannot: ",
+        "[named features](../explanation/named-features.md).\n\n",
+        "- *Haematoxylin*, *eosin*: optical density (base 10) after colour deconvolution with ",
+        "fixed vectors, not below 0. *Darkness*: their mean. *Strength* of a map: its 95th ",
+        "percentile over the tissue, at least 0.15.\n",
+        "- The unit ends the name: `_od` optical density, `_um` µm, `_um2` µm², `_per_mm2` per ",
+        "mm², `_share` 0 to 1; `_ratio`, `_index` and `_correlation` have none; `_bits`.\n",
+        "- Where a tile does not hold what a feature is about, the feature is 0.\n",
+        "- Scales are µm; at another mpp they stay µm, as far as pixels allow.\n",
+    ]
+    group = ""
+    for number, feature in enumerate(FEATURES):
+        if feature.group != group:
+            group = feature.group
+            parts.append(
+                f"\n## {group}\n\n| # | feature | definition | source |\n|--:|---|---|---|\n"
+            )
+        text = feature.definition.replace("|", "\\|")
+        parts.append(f"| {number} | `{feature.name}` | {text} | {feature.source} |\n")
+    sources = sorted({feature.source for feature in FEATURES if feature.source})
+    if set(sources) != set(SOURCES):
+        raise SystemExit(f"sources without a reference: {set(sources) ^ set(SOURCES)}")
+    parts.append("\n## Sources\n\n" + "".join(f"- {name}: {SOURCES[name]}\n" for name in sources))
+    return "".join(parts)
+
+
 def command_line() -> str:
     """The help of every verb, as it is printed."""
     parts = [
@@ -260,6 +314,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/endpoints.md": endpoints,
     "reference/study-file.md": study_file,
     "reference/command-line.md": command_line,
+    "reference/morphology.md": morphology,
 }
 
 

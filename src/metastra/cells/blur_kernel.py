@@ -124,26 +124,29 @@ def _rest_px(sigma_px: float) -> float:
 
 @njit(cache=True)
 def halve(image: _Floats) -> _Floats:
-    """Average 2 × 2 pixels; an odd last row or column is left out.
+    """Average 2 × 2 pixels; an odd last row or column counts twice.
 
     Parameters
     ----------
     image : ndarray of float32, shape (h, w)
-        Any map of at least 2 × 2 pixels.
+        Any map.
 
     Returns
     -------
-    ndarray of float32, shape (h // 2, w // 2)
+    ndarray of float32, shape (⌈h / 2⌉, ⌈w / 2⌉)
         Means.
     """
-    height, width = image.shape[0] // 2, image.shape[1] // 2
+    rows, columns = image.shape
+    height, width = (rows + 1) // 2, (columns + 1) // 2
     out = np.empty((height, width), np.float32)
     quarter = np.float32(0.25)
     for y in range(height):
-        for x in range(width):
-            above = image[2 * y, 2 * x] + image[2 * y, 2 * x + 1]
-            below = image[2 * y + 1, 2 * x] + image[2 * y + 1, 2 * x + 1]
-            out[y, x] = quarter * (above + below)
+        one, two = image[2 * y], image[min(2 * y + 1, rows - 1)]
+        line = out[y]
+        for x in range(columns // 2):
+            line[x] = quarter * (one[2 * x] + one[2 * x + 1] + two[2 * x] + two[2 * x + 1])
+        if columns % 2:
+            line[width - 1] = np.float32(0.5) * (one[columns - 1] + two[columns - 1])
     return out
 
 
@@ -156,7 +159,7 @@ def double(image: _Floats, height: int, width: int) -> _Floats:
     image : ndarray of float32, shape (h, w)
         What `halve` gave, or what was made of it.
     height, width : int
-        Of the map that was halved: 2 h or 2 h + 1, 2 w or 2 w + 1.
+        Of the map that was halved: 2 h or 2 h − 1, 2 w or 2 w − 1.
 
     Returns
     -------

@@ -149,7 +149,8 @@ def _lumina(maps: TileMaps, nuclei: Nuclei) -> list[float]:
         near = float(np.mean(outward_um[at[:, 1], at[:, 0]] <= 2.0 * _RIM_UM))
     fat = counted & (area_um2 >= _FAT_UM2) & (fill >= 0.85)
     fat_share = 0.0
-    if fat.any() and moments(maps.haematoxylin, rim)[0] <= 0.5 * maps.strengths_od[0]:
+    pale_rim = rim.any() and moments(maps.haematoxylin, rim)[0] <= 0.5 * maps.strengths_od[0]
+    if fat.any() and pale_rim:
         fat_share = float(area_px[fat].sum()) / white.size
     return [
         float(counted.sum()) / maps.area_mm2(),
