@@ -54,15 +54,15 @@ MUSCLE_TURN = 0.9273
 
 LOOKS: dict[NucleusType, Look] = {
     NucleusType.TUMOUR: Look(
-        long_um=5.4, short_um=3.1, spread=0.16, reach_um=3.2,
-        hematoxylin=1.0, rim=0.75, clumps=0.55,
+        long_um=5.6, short_um=2.9, spread=0.16, reach_um=2.85,
+        hematoxylin=1.12, rim=0.7, clumps=0.6,
     ),
     NucleusType.NORMAL: Look(
         long_um=4.3, short_um=2.5, spread=0.10, reach_um=2.3,
         hematoxylin=1.05, rim=0.45, clumps=0.4,
     ),
     NucleusType.LYMPHOCYTE: Look(
-        long_um=3.2, short_um=3.0, spread=0.08, reach_um=3.05,
+        long_um=3.1, short_um=2.9, spread=0.11, reach_um=2.7,
         hematoxylin=1.45, rim=0.2, clumps=0.45, turn_sd=3.0,
     ),
     NucleusType.FIBROBLAST: Look(
@@ -196,15 +196,15 @@ def _populations(layout: Layout, composition: Composition) -> list[_Population]:
     return [
         _Population(kinds.NORMAL, "crypt", (classes == TissueClass.NORMAL) & (gland < 9.0), 60e3),
         _Population(
-            kinds.LYMPHOCYTE, "follicle", (classes == TissueClass.LYMPHOCYTES) & away, 60e3
+            kinds.LYMPHOCYTE, "follicle", (classes == TissueClass.LYMPHOCYTES) & away, 90e3
         ),
         _Population(kinds.LYMPHOCYTE, "diffuse", stroma, 150.0 + 12e3 * share),
         _Population(kinds.LYMPHOCYTE, "epithelial", epithelium, 1500.0 * share),
-        _Population(kinds.TUMOUR, "basal", basal, 45e3),
+        _Population(kinds.TUMOUR, "basal", basal, 70e3),
         _Population(kinds.TUMOUR, "apical", apical, 2500.0),
         _Population(kinds.PYKNOTIC, "debris", classes == TissueClass.NECROSIS, 4500.0),
         _Population(kinds.MUSCLE, "muscle", (classes == TissueClass.MUSCLE) & away, 1500.0),
-        _Population(kinds.FIBROBLAST, "fibroblast", stroma, 2200.0),
+        _Population(kinds.FIBROBLAST, "fibroblast", stroma, 2800.0),
         _Population(
             kinds.ADIPOCYTE,
             "fat",

@@ -20,10 +20,10 @@ _Mask = NDArray[np.bool_]
 Noise: TypeAlias = Callable[[str, float], _Field]
 """Name of a stream and distance of the knots in µm → a smooth field."""
 
-_SPACING_UM = {1: 190.0, 2: 180.0, 3: 105.0}
+_SPACING_UM = {1: 215.0, 2: 205.0, 3: 115.0}
 _JITTER = {1: 0.30, 2: 0.38, 3: 0.45}
-_WARP_UM = {1: 12.0, 2: 17.0, 3: 20.0}
-_CRYPT_SPACING_UM, _CRYPT_RADIUS_UM = 92.0, 37.0
+_WARP_UM = {1: 13.0, 2: 18.0, 3: 20.0}
+_CRYPT_SPACING_UM, _CRYPT_RADIUS_UM = 86.0, 37.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -14,9 +14,13 @@ from numpy.typing import NDArray
 from metastra.synthetic.painting.classes import TissueClass
 from metastra.synthetic.painting.noise import TEXTURE_PX
 
-__all__ = ["paint_ground", "sample"]
+__all__ = ["N_FIELDS", "paint_ground", "sample"]
 
 _F32 = NDArray[np.float32]
+
+N_FIELDS = 8
+"""Edge, gland, lumen, across, along, turn, tint and looseness of a layout."""
+
 _MASK = TEXTURE_PX - 1
 _GLASS, _TUMOUR, _STROMA = int(TissueClass.GLASS), int(TissueClass.TUMOUR), int(TissueClass.STROMA)
 _LYMPHOCYTES, _NECROSIS = int(TissueClass.LYMPHOCYTES), int(TissueClass.NECROSIS)
@@ -50,25 +54,28 @@ def sample(table: _F32, x: float, y: float) -> float:
 
 
 @njit(cache=True, inline="always")
-def _ramp(value: float, low: float, high: float) -> float:
-    t = (value - low) / (high - low)
-    return min(max(t, 0.0), 1.0)
+def _ramp(value: float, low: float, slope: float) -> float:
+    """Rise from 0 at `low` to 1, by `slope` per unit."""
+    return min(max((value - low) * slope, 0.0), 1.0)
 
 
 @njit(cache=True)
-def _stroma(
-    table: _F32, x: float, y: float, across: float, along: float, crowd: float
-) -> tuple[float, float]:
+def _stroma(table: _F32, x: float, y: float, here: _F32, crowd: float) -> tuple[float, float]:
     """Wavy bundles of collagen with clefts between them; a pale mesh among lymphocytes."""
-    loose = sample(table, x * 0.045, y * 0.045)
+    gland, across, along, loose = here[1], here[3], here[4], here[7]
     grain = sample(table, x * 1.4 + 51, y * 1.4)
     fine = sample(table, across * 2.1 + grain, along * 0.17)
     bundle = sample(table, across * 0.55 + 77, along * 0.08 + 31)
     fibre = 0.42 * fine + 0.38 * bundle + 0.20 * grain
     low = 0.16 + 0.22 * loose * loose
-    mass = _ramp(fibre, low, low + 0.22)
+    mass = _ramp(fibre, low, 4.5)
     eosin = mass * (0.10 + 0.42 * fibre + 0.08 * (1.0 - loose))
     hematoxylin = mass * (0.03 + 0.10 * grain)
+    if gland > -4.5:
+        # glands shrink from the stroma around them
+        torn = _ramp(sample(table, x * 0.11 + 7, y * 0.11), 0.70, 10) * _ramp(gland, -4.0, 0.6667)
+        eosin *= 1.0 - torn
+        hematoxylin *= 1.0 - torn
     eosin *= 1.0 - 0.35 * crowd
     hematoxylin += crowd * 0.07 * grain
     return hematoxylin + 0.01, eosin + 0.035
@@ -82,8 +89,8 @@ def _muscle(table: _F32, x: float, y: float) -> tuple[float, float]:
         0.6 * x + 0.8 * y,
     )
     fine = sample(table, across * 1.3 + 11, along * 0.06)
-    bundle = sample(table, across * 0.22 + 5, along * 0.022 + 9)
-    cleft = _ramp(bundle, 0.05, 0.12)
+    bundle = sample(table, across * 0.40 + 5, along * 0.030 + 9)
+    cleft = _ramp(bundle, 0.02, 25)
     eosin = cleft * (0.38 + 0.22 * fine) + 0.04
     return 0.06 + 0.05 * fine, eosin
 
@@ -96,9 +103,9 @@ def _epithelium(
     grain = sample(table, x * 1.7, y * 1.7)
     patch = sample(table, x * 0.30 + 40, y * 0.30)
     border = sample(table, turn * 0.75, depth * 0.05 + 3)
-    brush = _ramp(to_lumen, -2.2, -0.6)
-    basal = _ramp(depth, 14.0, 2.0)
-    line = _ramp(border, 0.86, 0.97)
+    brush = _ramp(to_lumen, -2.2, 0.625)
+    basal = _ramp(depth, 14.0, -0.08333)
+    line = _ramp(border, 0.86, 9.091)
     eosin = 0.17 + 0.14 * grain + 0.10 * patch
     eosin += 0.16 * brush + 0.10 * line
     hematoxylin = 0.15 + 0.08 * grain + 0.12 * basal
@@ -110,12 +117,8 @@ def _necrosis(table: _F32, x: float, y: float) -> tuple[float, float]:
     """Eosinophilic rubble."""
     grain = sample(table, x * 1.5 + 8, y * 1.5)
     clump = sample(table, x * 0.35, y * 0.35 + 60)
-    mass = _ramp(clump + 0.5 * grain, 0.28, 0.75)
-    dust = _ramp(
-        sample(table, x * 0.9 + 200, y * 0.9),
-        0.86,
-        0.97,
-    )
+    mass = _ramp(clump + 0.5 * grain, 0.28, 2.128)
+    dust = _ramp(sample(table, x * 0.9 + 200, y * 0.9), 0.86, 9.091)
     eosin = mass * (0.30 + 0.30 * grain)
     return mass * (0.10 + 0.35 * dust), eosin
 
@@ -129,7 +132,7 @@ def _mucus(table: _F32, x: float, y: float, across: float) -> tuple[float, float
         y * 0.5 + across * 0.1,
     )
     haze = sample(table, x * 0.12 + 90, y * 0.12)
-    fine = _ramp(thread, 0.72, 0.98)
+    fine = _ramp(thread, 0.72, 3.846)
     return (
         0.02 + 0.06 * haze + 0.13 * fine,
         0.01 + 0.03 * fine,
@@ -140,7 +143,7 @@ def _mucus(table: _F32, x: float, y: float, across: float) -> tuple[float, float
 def _fat(table: _F32, wall: float, x: float, y: float) -> tuple[float, float]:
     """Thin walls around nothing."""
     uneven = sample(table, x * 0.3, y * 0.3)
-    membrane = _ramp(wall, 1.0 + uneven, 0.25)
+    membrane = _ramp(1.0 + uneven - wall, 0.0, 1.0)
     return 0.07 * membrane, 0.34 * membrane
 
 
@@ -165,20 +168,20 @@ def _nearest(
 @njit(cache=True)
 def _pixel(table: _F32, tissue: int, x: float, y: float, here: _F32) -> tuple[float, float]:
     """Stain at one place; `here` holds the fields there."""
-    gland, lumen, across, along, turn = here[1], here[2], here[3], here[4], here[5]
+    gland, lumen, turn = here[1], here[2], here[5]
     if gland > 0.0 and lumen <= 0.0 and tissue != _MUSCLE and tissue != _FAT:
         return _epithelium(table, x, y, gland, lumen, turn)
     if tissue == _NECROSIS:
         return _necrosis(table, x, y)
     if tissue == _MUCUS:
-        return _mucus(table, x, y, across)
+        return _mucus(table, x, y, here[3])
     if gland > 0.0 and tissue != _FAT:
         return 0.0, 0.0
     if tissue == _MUSCLE:
         return _muscle(table, x + 14.0 * here[6], y)
     if tissue == _FAT:
         return _fat(table, turn, x, y)
-    return _stroma(table, x, y, across, along, 1.0 if tissue == _LYMPHOCYTES else 0.0)
+    return _stroma(table, x, y, here, 1.0 if tissue == _LYMPHOCYTES else 0.0)
 
 
 @njit(cache=True)
@@ -196,8 +199,8 @@ def paint_ground(
 
     Parameters
     ----------
-    fields : ndarray of shape (7, rows, columns), float32
-        Edge, gland, lumen, across, along, turn (µm) and tint of the layout.
+    fields : ndarray of shape (rows, columns, N_FIELDS), float32
+        Edge, gland, lumen, across, along, turn (µm), tint and looseness of the layout.
     classes : ndarray of shape (rows, columns), uint8
         Classes of the layout.
     table : ndarray, float32
@@ -212,33 +215,36 @@ def paint_ground(
         Is filled with the optical densities of hematoxylin and eosin.
     """
     _, height, width = stain.shape
-    n, last_row, last_column = fields.shape[0], fields.shape[1] - 2, fields.shape[2] - 2
-    line = np.empty((n, fields.shape[2]), np.float32)
-    here = np.empty(n, np.float32)
+    last_row, last_column = fields.shape[0] - 2, fields.shape[1] - 2
+    line = np.empty((fields.shape[1], N_FIELDS), np.float32)
+    here = np.empty(N_FIELDS, np.float32)
     for i in range(height):
         y = (y_px + i + 0.5) * mpp
         place = min(max(y / cell_um, 0.0), last_row + 0.999)
         r = int(place)
         t = place - r
-        for k in range(n):
-            for c in range(fields.shape[2]):
-                line[k, c] = fields[k, r, c] + t * (fields[k, r + 1, c] - fields[k, r, c])
+        down = np.float32(t)
+        for c in range(fields.shape[1]):
+            for k in range(N_FIELDS):
+                line[c, k] = fields[r, c, k] + down * (fields[r + 1, c, k] - fields[r, c, k])
         for j in range(width):
             x = (x_px + j + 0.5) * mpp
             across = min(max(x / cell_um, 0.0), last_column + 0.999)
             c = int(across)
             s = across - c
-            edge = line[0, c] + s * (line[0, c + 1] - line[0, c])
+            edge = line[c, 0] + s * (line[c + 1, 0] - line[c, 0])
             if edge <= -2.0:
                 stain[0, i, j] = 0.0
                 stain[1, i, j] = 0.0
                 continue
-            for k in range(1, n):
-                here[k] = line[k, c] + s * (line[k, c + 1] - line[k, c])
-            fringe = sample(table, x * 0.8, y * 0.8)
+            right = np.float32(s)
+            for k in range(N_FIELDS):
+                here[k] = line[c, k] + right * (line[c + 1, k] - line[c, k])
             tissue = _nearest(classes, table, r, c, t, s, x, y)
             h, e = _pixel(table, tissue, x, y, here)
-            cover = _ramp(edge + 2.0 * fringe, 0.4, 1.6)
+            cover = 1.0
+            if edge < 1.6:
+                cover = _ramp(edge + 2.0 * sample(table, x * 0.8, y * 0.8), 0.4, 0.8333)
             strength = cover * (1.0 + 0.07 * here[6])
             stain[0, i, j] = h * strength
             stain[1, i, j] = e * strength

@@ -54,6 +54,8 @@ class Layout:
         Coordinate along the wall of glands; in fat, about the distance to the next wall.
     tint : ndarray, float32
         Slow variation of the stain, mean 0 and variance 1.
+    loose : ndarray, float32
+        How loose stroma is, 0 to 1.
     buds_um : ndarray of shape (n, 2), float32
         x and y of the tumour buds.
     """
@@ -69,11 +71,12 @@ class Layout:
     along_um: _Field
     turn_um: _Field
     tint: _Field
+    loose: _Field
     buds_um: _Field
 
     @property
     def fields(self) -> _Field:
-        """What the painting takes: edge, gland, lumen, across, along, turn and tint, stacked."""
+        """What the painting takes: edge, gland, lumen, across, along, turn, tint, loose."""
         return np.stack(
             [
                 self.edge_um,
@@ -83,7 +86,9 @@ class Layout:
                 self.along_um,
                 self.turn_um,
                 self.tint,
-            ]
+                self.loose,
+            ],
+            axis=-1,
         )
 
     def share(self, tissue: TissueClass) -> float:
@@ -162,6 +167,7 @@ def lay_out(
         along_um=along,
         turn_um=_turn(draws, x, y, wall, zones.fat, noise),
         tint=noise("tint", 140.0),
+        loose=np.clip(0.5 + 0.28 * noise("loose", 38.0), 0.0, 1.0).astype(np.float32),
         buds_um=inside.buds_um,
     )
 

@@ -52,6 +52,7 @@ def _put(
     _, height, width = stain.shape
     left, right = int(np.floor((x0 - reach) / mpp)) - x_px, int((x0 + reach) / mpp) + 1 - x_px
     top, bottom = int(np.floor((y0 - reach) / mpp)) - y_px, int((y0 + reach) / mpp) + 1 - y_px
+    farthest = ((1.0 + 0.5 * soft) / 0.86) ** 2
     for i in range(max(top, 0), min(bottom, height)):
         y = (y_px + i + 0.5) * mpp
         for j in range(max(left, 0), min(right, width)):
@@ -59,8 +60,11 @@ def _put(
             dx, dy = x - x0, y - y0
             u, v = (dx * cos + dy * sin) / a, (dy * cos - dx * sin) / b
             v += bend * u * u
+            flat = u * u + v * v
+            if flat > farthest:
+                continue
             wobble = sample(table, x * 0.55 + look[6], y * 0.55 + look[7])
-            r = np.sqrt(u * u + v * v) * (0.86 + 0.28 * wobble)
+            r = np.sqrt(flat) * (0.86 + 0.28 * wobble)
             cover = _cover(r, soft)
             if cover <= 0.0:
                 continue

@@ -104,19 +104,19 @@ def _goblets(draws: Draws, layout: Layout) -> _Part:
     where = (layout.classes == TissueClass.NORMAL) & (gland > 10.0) & (layout.lumen_um < -5.0)
     x, y = scatter(draws, "goblet", where & (layout.edge_um > 6.0), 30e3)
     kept = keep_apart(
-        x, y, np.full(x.size, 4.3, dtype=np.float32), layout.width_um, layout.height_um
+        x, y, np.full(x.size, 4.0, dtype=np.float32), layout.width_um, layout.height_um
     )
     x, y = x[kept], y[kept]
     n = x.size
     turn = directions(layout, x, y, np.full(n, NucleusType.NORMAL, dtype=np.uint8))
     size = np.exp(0.12 * draws.normal("goblet-size", n))
-    shape = _rows(n, x, y, 6.6 * size, 4.6 * size, np.cos(turn), np.sin(turn), 0.18, 0.0)
+    shape = _rows(n, x, y, 7.0 * size, 5.0 * size, np.cos(turn), np.sin(turn), 0.18, 0.0)
     return _part(draws, "goblet", VACUOLE, shape, 0.09, 0.05, 0.0, 0.0, 0.0, 0.0)
 
 
 def _vessels(draws: Draws, layout: Layout) -> list[_Part]:
     """Capillaries with red cells, between the nuclei of the stroma."""
-    where = (layout.classes == TissueClass.STROMA) & (layout.gland_um < -14.0)
+    where = (layout.classes == TissueClass.STROMA) & (layout.gland_um < -10.0)
     x, y = scatter(draws, "vessel", where & (layout.edge_um > 20.0), 40.0)
     n = x.size
     turn = directions(layout, x, y, np.full(n, NucleusType.FIBROBLAST, dtype=np.uint8))
@@ -154,7 +154,7 @@ def _bodies(draws: Draws, nuclei: Nuclei) -> _Part:
     shift = 1.2 * draws.uniform("body-shift", 2 * n).reshape(2, n) - 0.6
     x, y = nuclei.x_um[round_cells] + shift[0], nuclei.y_um[round_cells] + shift[1]
     shape = _rows(n, x, y, radius, radius, 1.0, 0.0, 0.25, 0.0)
-    return _part(draws, "body", BODY, shape, 0.10, 0.14, 0.0, 0.0, 0.0, 0.0)
+    return _part(draws, "body", BODY, shape, 0.16, 0.17, 0.0, 0.0, 0.0, 0.0)
 
 
 def _nuclei(draws: Draws, nuclei: Nuclei) -> _Part:

@@ -123,7 +123,7 @@ def fill_tumour_area(
     muscle = highest(bundles, free, round(muscle_share * solid))
     free &= ~muscle
     buds, potential = _plant_buds(draws, cells.wall_um, free, composition.budding)
-    potential += 5.0 * noise("gland-edge", 14.0)
+    potential += 6.0 * noise("gland-edge", 13.0) + 4.0 * noise("gland-fold", 28.0)
     n_debris, n_mucus = round(debris * solid), round(mucus_share * solid)
     n_lumen = hollow + n_debris + n_mucus
     gland = highest(potential, free, round(composition.tumour * solid) + n_lumen)
