@@ -111,8 +111,8 @@ def test_wrong_compositions_are_refused_with_all_that_is_wrong():
         Surroundings(mucosa=0.5, fat=0.4)
     with pytest.raises(ConfigError, match="at least 100"):
         Recipe(width_um=20.0, height_um=500.0)
-    with pytest.raises(ConfigError, match=r"120 mm² at most.*hematoxylin 9.*negative"):
-        Recipe(width_um=5e4, height_um=5e4, hematoxylin=9.0, seed=-1)
+    with pytest.raises(ConfigError, match=r"120 mm² at most.*haematoxylin 9.*negative"):
+        Recipe(width_um=5e4, height_um=5e4, haematoxylin=9.0, seed=-1)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -129,7 +129,7 @@ def test_wrong_scanners_and_artefacts_are_refused():
     with pytest.raises(ConfigError, match="'Aurora S60'"):
         get_scanner("Aurora S6")
     with pytest.raises(ConfigError, match="must absorb, and in different colours"):
-        replace(PELICAN, eosin=PELICAN.hematoxylin)
+        replace(PELICAN, eosin=PELICAN.haematoxylin)
     with pytest.raises(ConfigError, match="jpeg_quality"):
         replace(PELICAN, jpeg_quality=0)
     with pytest.raises(ConfigError, match="long ≥ short"):
@@ -141,7 +141,7 @@ def test_wrong_scanners_and_artefacts_are_refused():
 # ── pixels and truth ────────────────────────────────────────────────────────────────────────
 
 
-def test_hematoxylin_is_where_the_nuclei_are(scene):
+def test_haematoxylin_is_where_the_nuclei_are(scene):
     """The stain at the centres is several times that of the tissue outside all nuclei."""
     _, stain = whole(scene, PELICAN)
     truth = truth_of(scene, PELICAN)
@@ -198,13 +198,13 @@ def test_tissues_have_their_colours(scene):
     rows, columns = np.indices(rgb.shape[:2])
     classes = truth_of(scene, PELICAN).class_at(columns.ravel(), rows.ravel()).reshape(rows.shape)
     eosin = {kind: float(stain[1][classes == kind].mean()) for kind in TissueClass}
-    hematoxylin = {kind: float(stain[0][classes == kind].mean()) for kind in TissueClass}
+    haematoxylin = {kind: float(stain[0][classes == kind].mean()) for kind in TissueClass}
 
     assert np.abs(rgb[classes == TissueClass.GLASS].mean(axis=0) - PELICAN.white).max() < 4
     assert rgb[classes == TissueClass.LUMEN].mean() > 225
     assert eosin[TissueClass.MUSCLE] == max(eosin.values())
-    assert hematoxylin[TissueClass.LYMPHOCYTES] > 2 * hematoxylin[TissueClass.STROMA]
-    assert hematoxylin[TissueClass.TUMOUR] > 2 * hematoxylin[TissueClass.STROMA]
+    assert haematoxylin[TissueClass.LYMPHOCYTES] > 2 * haematoxylin[TissueClass.STROMA]
+    assert haematoxylin[TissueClass.TUMOUR] > 2 * haematoxylin[TissueClass.STROMA]
     assert eosin[TissueClass.FAT] < 0.3 * eosin[TissueClass.STROMA]
 
 

@@ -28,15 +28,41 @@ def register(app: typer.Typer) -> None:
     def demo(
         folder: Annotated[Path, typer.Argument(help="Where the study is made.")],
         patients: Annotated[
-            int, typer.Option("--patients", min=60, max=100_000, help="In all cohorts together.")
-        ] = 600,
+            int | None,
+            typer.Option(
+                "--patients",
+                min=60,
+                max=100_000,
+                help="In all cohorts together; 600, or 120 with slides.",
+                show_default=False,
+            ),
+        ] = None,
         seed: Annotated[int, typer.Option("--seed", min=0, help="Of the synthetic truth.")] = 1,
+        slides: Annotated[
+            bool, typer.Option("--slides", help="Paint an H&E slide for each patient (minutes).")
+        ] = False,
+        slide_mm2: Annotated[
+            float,
+            typer.Option("--slide-mm2", min=0.25, max=60.0, help="Area of a painted slide, mm²."),
+        ] = 2.0,
+        workers: Annotated[
+            int, typer.Option("--workers", min=1, help="How many slides are painted at a time.")
+        ] = 2,
         as_json: AsJson = False,
     ) -> None:
-        """Make a synthetic study, check it, run it and say where the report is."""
+        """Make a synthetic study, check it, run it and say where the report is.
+
+        Painting can be stopped; the same command goes on where it was.
+        """
         from metastra.pipeline.demo import run_demo
 
-        done = run_demo(folder, patients=patients, seed=seed)
+        done = run_demo(
+            folder,
+            patients=patients or (120 if slides else 600),
+            seed=seed,
+            slide_mm2=slide_mm2 if slides else None,
+            workers=workers,
+        )
         if as_json:
             print_json(done.to_json())
             return

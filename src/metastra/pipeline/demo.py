@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from metastra.errors import ConfigError
+from metastra.errors import ConfigError, ResourceError
 from metastra.pipeline.opening import open_study
 from metastra.pipeline.run import RunSummary, run_study
 from metastra.storage import write_bytes
-from metastra.synthetic.generate import synthetic_study
+from metastra.synthetic.generate import generate, study_files
+from metastra.synthetic.painting.study_slides import PlannedSlide, paint_slides, plan_slides
 
 __all__ = ["DemoSummary", "run_demo"]
 
@@ -27,11 +29,14 @@ class DemoSummary:
         The check's summary.
     run : RunSummary
         What the run did.
+    slides : int
+        How many painted slides there are.
     """
 
     folder: Path
     checked: str
     run: RunSummary
+    slides: int = 0
 
     @property
     def report(self) -> Path:
@@ -48,6 +53,7 @@ class DemoSummary:
         """
         return [
             f"synthetic study: {self.folder / 'study.toml'}",
+            *([f"painted slides: {self.slides}"] if self.slides else []),
             *self.checked.splitlines(),
             *self.run.lines(),
             "open it in any browser; it needs no network and no server",
@@ -63,12 +69,20 @@ class DemoSummary:
         """
         return {
             "study_file": "study.toml",
+            "slides": self.slides,
             "checked": self.checked.splitlines(),
             "run": self.run.to_json(),
         }
 
 
-def run_demo(folder: Path, *, patients: int, seed: int) -> DemoSummary:
+def run_demo(
+    folder: Path,
+    *,
+    patients: int,
+    seed: int,
+    slide_mm2: float | None = None,
+    workers: int = 1,
+) -> DemoSummary:
     """Write the synthetic study, check it and run it.
 
     Parameters
@@ -79,6 +93,10 @@ def run_demo(folder: Path, *, patients: int, seed: int) -> DemoSummary:
         In all cohorts together.
     seed : int
         Of the synthetic truth.
+    slide_mm2 : float, optional
+        Area of a painted slide for each patient; no slides when left out.
+    workers : int
+        How many slides are painted at a time.
 
     Returns
     -------
@@ -89,9 +107,17 @@ def run_demo(folder: Path, *, patients: int, seed: int) -> DemoSummary:
     ------
     ConfigError
         If the folder holds something else than a demo.
+    ResourceError
+        If slides could not be painted.
+    KeyboardInterrupt
+        After Ctrl-C; what was painted stays, and the same command goes on.
     """
-    files = synthetic_study(n_patients=patients, seed=seed)
-    strangers = _strangers(folder, set(files))
+    study = generate(n_patients=patients, seed=seed)
+    parts = study.parts(slides=slide_mm2 is not None)
+    files = study_files(study, parts)
+    planned = () if slide_mm2 is None else plan_slides(study, parts, slide_mm2=slide_mm2)
+    paintings = {name for slide in planned for name in (slide.file, slide.truth)}
+    strangers = _strangers(folder, set(files) | paintings)
     if strangers:
         raise ConfigError(
             f"{folder} holds {strangers[0]!r}, which is no part of a demo; choose an empty folder"
@@ -100,9 +126,21 @@ def run_demo(folder: Path, *, patients: int, seed: int) -> DemoSummary:
         path = folder / name
         if not path.exists() or path.read_bytes() != content:
             write_bytes(path, content)
+    _paint(planned, folder, workers)
     opened = open_study(folder)
     checked = opened.check().summary()
-    return DemoSummary(folder=folder, checked=checked, run=run_study(opened))
+    return DemoSummary(folder=folder, checked=checked, run=run_study(opened), slides=len(planned))
+
+
+def _paint(planned: Sequence[PlannedSlide], folder: Path, workers: int) -> None:
+    if not planned:
+        return
+    done = paint_slides(planned, folder, workers=workers)
+    if done.failures:
+        file, failure = next(iter(done.failures.items()))
+        raise ResourceError(
+            f"{len(done.failures)} of {len(planned)} slides could not be painted; {file}: {failure}"
+        )
 
 
 def _strangers(folder: Path, own: set[str]) -> list[str]:

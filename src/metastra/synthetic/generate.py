@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from metastra.errors import ConfigError
 from metastra.synthetic.case_mix import COHORTS, CohortPlan, Detection, allocate
@@ -18,7 +18,7 @@ from metastra.synthetic.truth import truth_table
 from metastra.synthetic.visits import follow_up
 from metastra.synthetic.writing import WRITINGS, Parts, Table, render
 
-__all__ = ["SyntheticStudy", "generate", "synthetic_study"]
+__all__ = ["SyntheticStudy", "generate", "study_files", "synthetic_study"]
 
 _FEWEST = 20
 """Fewer patients leave centres empty."""
@@ -60,8 +60,14 @@ class SyntheticStudy:
         """
         return truth_table(self.model, self.cohorts, detection=self.detection)
 
-    def parts(self) -> Parts:
+    def parts(self, *, slides: bool = False) -> Parts:
         """Make the files of the study, with tables that can still be changed.
+
+        Parameters
+        ----------
+        slides : bool
+            Whether there will be slide files: then each patient has the index slide alone, and the
+            study file says in which folders the slides are.
 
         Returns
         -------
@@ -71,7 +77,7 @@ class SyntheticStudy:
             The truth is not among them.
         """
         parts: Parts = {
-            "study.toml": study_file(self.plans, seed=self.seed).encode(),
+            "study.toml": study_file(self.plans, seed=self.seed, slides=slides).encode(),
             "study-overall-survival.toml": overall_survival_file(
                 self.plans, seed=self.seed
             ).encode(),
@@ -79,8 +85,15 @@ class SyntheticStudy:
         for cohort in self.cohorts:
             plan = cohort.patients.plan
             for kind, table in cohort_tables(cohort).items():
+                if slides and kind == "slides":
+                    table = _index_slides(table)
                 parts[f"{plan.name}/{kind}{WRITINGS[plan.style].suffix}"] = table
         return parts
+
+
+def _index_slides(table: Table) -> Table:
+    index = table.columns.index("INDEX")
+    return replace(table, rows=tuple(row for row in table.rows if row[index] == "yes"))
 
 
 def generate(
@@ -187,4 +200,22 @@ def synthetic_study(
     parts = study.parts()
     for name in faults:
         parts = plant(parts, name).parts
+    return study_files(study, parts)
+
+
+def study_files(study: SyntheticStudy, parts: Parts) -> dict[str, bytes]:
+    """Write a study and its truth down.
+
+    Parameters
+    ----------
+    study : SyntheticStudy
+        As it was drawn.
+    parts : dict of str to (Table or bytes)
+        Its files, with or without planted faults.
+
+    Returns
+    -------
+    dict of str to bytes
+        By path below the study's folder; ``truth/truth.csv`` is no part of the study.
+    """
     return render({**parts, "truth/truth.csv": study.truth()})

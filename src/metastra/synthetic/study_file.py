@@ -88,7 +88,7 @@ site = "site"                                # the hospital
 scanner = "SCANNER"
 scan_date = "SCAN_DATE"
 
-# There are no pixels yet, so these only say what would be done with them.
+{pixels}
 [slides]
 encoder = "morphology"
 target_mpp = 0.5
@@ -155,10 +155,14 @@ group = ["PATIENT", "site"]
 leave_one_cohort_out = true
 """
 
+_PIXELS = {
+    False: "# There are no pixels yet, so these only say what would be done with them.",
+    True: "# What is done with the painted slides.",
+}
 _CODES = '{ alive = "censored", dead = "event", lebt = "censored", verstorben = "event" }'
 
 
-def study_file(plans: Sequence[CohortPlan], *, seed: int) -> str:
+def study_file(plans: Sequence[CohortPlan], *, seed: int, slides: bool = False) -> str:
     """Write the study file for metachronous liver metastasis.
 
     Parameters
@@ -167,6 +171,8 @@ def study_file(plans: Sequence[CohortPlan], *, seed: int) -> str:
         Cohorts, in the order in which they shall stand.
     seed : int
         Of splits and resampling.
+    slides : bool
+        Whether there are slide files, in ``NAME/slides``.
 
     Returns
     -------
@@ -182,10 +188,14 @@ def study_file(plans: Sequence[CohortPlan], *, seed: int) -> str:
     (['north', 'rhine', 'south'], (12.0, 24.0, 36.0))
     """
     head = _MAIN_HEAD.format(
-        seed=seed, horizons=list(HORIZON_MONTHS), window=WINDOW_MONTHS, codes=_CODES
+        seed=seed,
+        horizons=list(HORIZON_MONTHS),
+        window=WINDOW_MONTHS,
+        codes=_CODES,
+        pixels=_PIXELS[slides],
     )
     kinds = ("clini", "slide", "specimen", "event")
-    return "\n".join([head, *(_cohort(plan, kinds) for plan in plans)])
+    return "\n".join([head, *(_cohort(plan, kinds, slides=slides) for plan in plans)])
 
 
 def overall_survival_file(plans: Sequence[CohortPlan], *, seed: int) -> str:
@@ -214,7 +224,7 @@ _NOTES = {
 }
 
 
-def _cohort(plan: CohortPlan, kinds: Sequence[str]) -> str:
+def _cohort(plan: CohortPlan, kinds: Sequence[str], *, slides: bool = False) -> str:
     writing = WRITINGS[plan.style]
     lines = [
         "[[cohort]]",
@@ -227,7 +237,9 @@ def _cohort(plan: CohortPlan, kinds: Sequence[str]) -> str:
         lines.append(f'{kind}_table = "{plan.name}/{_FILES[kind]}{writing.suffix}"')
         if layout:
             lines.append(f"{kind}_format = {layout}")
-    if "slide" in kinds:
+    if slides:
+        lines.append(f'slide_dir = "{plan.name}/slides"'.ljust(44) + " # every file must be there")
+    elif "slide" in kinds:
         lines.append(
             "require_slides = false".ljust(44) + " # tables only: no slide files are there"
         )

@@ -31,7 +31,7 @@ class Look:
         Standard deviation of the logarithm of their size.
     reach_um : float
         Room around a centre; two nuclei are at least the sum of theirs apart.
-    hematoxylin : float
+    haematoxylin : float
         Mean optical density.
     rim, clumps : float
         How much darker the membrane is than the inside, and how uneven the chromatin.
@@ -43,7 +43,7 @@ class Look:
     short_um: float
     spread: float
     reach_um: float
-    hematoxylin: float
+    haematoxylin: float
     rim: float
     clumps: float
     turn_sd: float = 0.25
@@ -55,31 +55,31 @@ MUSCLE_TURN = 0.9273
 LOOKS: dict[NucleusType, Look] = {
     NucleusType.TUMOUR: Look(
         long_um=5.6, short_um=2.9, spread=0.16, reach_um=2.85,
-        hematoxylin=1.12, rim=0.7, clumps=0.6,
+        haematoxylin=1.12, rim=0.7, clumps=0.6,
     ),
     NucleusType.NORMAL: Look(
         long_um=4.3, short_um=2.5, spread=0.10, reach_um=2.3,
-        hematoxylin=1.05, rim=0.45, clumps=0.4,
+        haematoxylin=1.05, rim=0.45, clumps=0.4,
     ),
     NucleusType.LYMPHOCYTE: Look(
         long_um=3.1, short_um=2.9, spread=0.11, reach_um=2.7,
-        hematoxylin=1.45, rim=0.2, clumps=0.45, turn_sd=3.0,
+        haematoxylin=1.45, rim=0.2, clumps=0.45, turn_sd=3.0,
     ),
     NucleusType.FIBROBLAST: Look(
         long_um=6.8, short_um=1.7, spread=0.25, reach_um=4.2,
-        hematoxylin=1.0, rim=0.25, clumps=0.4,
+        haematoxylin=1.0, rim=0.25, clumps=0.4,
     ),
     NucleusType.MUSCLE: Look(
         long_um=8.0, short_um=1.8, spread=0.2, reach_um=5.0,
-        hematoxylin=0.9, rim=0.3, clumps=0.4, turn_sd=0.08,
+        haematoxylin=0.9, rim=0.3, clumps=0.4, turn_sd=0.08,
     ),
     NucleusType.PYKNOTIC: Look(
         long_um=1.9, short_um=1.6, spread=0.35, reach_um=2.4,
-        hematoxylin=1.45, rim=0.0, clumps=0.3, turn_sd=3.0,
+        haematoxylin=1.45, rim=0.0, clumps=0.3, turn_sd=3.0,
     ),
     NucleusType.ADIPOCYTE: Look(
         long_um=5.0, short_um=1.3, spread=0.2, reach_um=8.0,
-        hematoxylin=1.0, rim=0.1, clumps=0.3,
+        haematoxylin=1.0, rim=0.1, clumps=0.3,
     ),
 }  # fmt: skip
 """How each type looks; every number is chosen by eye."""
@@ -99,7 +99,7 @@ class Nuclei:
         Direction of the long axis, radians from x towards y.
     type : ndarray of shape (n,), uint8
         `NucleusType`.
-    hematoxylin : ndarray of shape (n,), float32
+    haematoxylin : ndarray of shape (n,), float32
         Mean optical density, before slow variation and fading.
     """
 
@@ -109,7 +109,7 @@ class Nuclei:
     short_um: _F32
     turn: _F32
     type: NDArray[np.uint8]
-    hematoxylin: _F32
+    haematoxylin: _F32
 
     def __len__(self) -> int:
         return int(self.x_um.size)
@@ -145,7 +145,7 @@ def place_nuclei(draws: Draws, layout: Layout, composition: Composition) -> Nucl
                 look.short_um,
                 look.spread,
                 look.reach_um,
-                look.hematoxylin,
+                look.haematoxylin,
                 look.turn_sd,
             )
             for look in (LOOKS[NucleusType(k)] for k in range(1, len(NucleusType) + 1))
@@ -168,7 +168,7 @@ def place_nuclei(draws: Draws, layout: Layout, composition: Composition) -> Nucl
         short_um=short * size / flat,
         turn=turn.astype(np.float32),
         type=kinds,
-        hematoxylin=dark * np.exp(0.14 * draws.normal("dark", n)).astype(np.float32),
+        haematoxylin=dark * np.exp(0.14 * draws.normal("dark", n)).astype(np.float32),
     )
 
 

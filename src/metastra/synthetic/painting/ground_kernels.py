@@ -70,15 +70,15 @@ def _stroma(table: _F32, x: float, y: float, here: _F32, crowd: float) -> tuple[
     low = 0.16 + 0.22 * loose * loose
     mass = _ramp(fibre, low, 4.5)
     eosin = mass * (0.10 + 0.42 * fibre + 0.08 * (1.0 - loose))
-    hematoxylin = mass * (0.03 + 0.10 * grain)
+    haematoxylin = mass * (0.03 + 0.10 * grain)
     if gland > -4.5:
         # glands shrink from the stroma around them
         torn = _ramp(sample(table, x * 0.11 + 7, y * 0.11), 0.70, 10) * _ramp(gland, -4.0, 0.6667)
         eosin *= 1.0 - torn
-        hematoxylin *= 1.0 - torn
+        haematoxylin *= 1.0 - torn
     eosin *= 1.0 - 0.35 * crowd
-    hematoxylin += crowd * 0.07 * grain
-    return hematoxylin + 0.01, eosin + 0.035
+    haematoxylin += crowd * 0.07 * grain
+    return haematoxylin + 0.01, eosin + 0.035
 
 
 @njit(cache=True)
@@ -108,8 +108,8 @@ def _epithelium(
     line = _ramp(border, 0.86, 9.091)
     eosin = 0.17 + 0.14 * grain + 0.10 * patch
     eosin += 0.16 * brush + 0.10 * line
-    hematoxylin = 0.15 + 0.08 * grain + 0.12 * basal
-    return hematoxylin, eosin
+    haematoxylin = 0.15 + 0.08 * grain + 0.12 * basal
+    return haematoxylin, eosin
 
 
 @njit(cache=True)
@@ -195,7 +195,7 @@ def paint_ground(
     y_px: int,
     stain: _F32,
 ) -> None:
-    """Paint hematoxylin and eosin of everything but nuclei.
+    """Paint haematoxylin and eosin of everything but nuclei.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ def paint_ground(
     x_px, y_px : int
         Place of its first pixel.
     stain : ndarray of shape (2, height, width), float32
-        Is filled with the optical densities of hematoxylin and eosin.
+        Is filled with the optical densities of haematoxylin and eosin.
     """
     _, height, width = stain.shape
     last_row, last_column = fields.shape[0] - 2, fields.shape[1] - 2

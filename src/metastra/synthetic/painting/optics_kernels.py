@@ -19,10 +19,10 @@ def absorb(stain: _F32, table: _F32, step: float, light: _F32) -> None:
     Parameters
     ----------
     stain : ndarray of shape (2, height, width), float32
-        Optical densities of hematoxylin and eosin.
+        Optical densities of haematoxylin and eosin.
     table : ndarray of shape (2, 3, n), float32
-        Share of R, G and B that each stain lets through at multiples of `step`; that of hematoxylin
-        is multiplied with the white.
+        Share of R, G and B that each stain lets through at multiples of `step`; that of
+        haematoxylin is multiplied with the white.
     step : float
         Optical density.
     light : ndarray of shape (3, height, width), float32

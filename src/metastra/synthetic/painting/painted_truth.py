@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,10 +21,20 @@ from metastra.synthetic.painting.layout import CELL_UM
 from metastra.synthetic.painting.scanners import Scanner
 from metastra.synthetic.painting.scene import Recipe, Scene
 
-__all__ = ["PaintedTruth", "read_painted_truth", "truth_of", "write_painted_truth"]
+__all__ = [
+    "PAINTER",
+    "PaintedTruth",
+    "is_painted",
+    "read_painted_truth",
+    "truth_of",
+    "write_painted_truth",
+]
 
 _F32 = NDArray[np.float32]
 _FORMAT = "metastra-painted-truth/1"
+PAINTER = 1
+"""Rises whenever the same recipe would give other pixels."""
+
 _ARRAYS = {
     "classes": np.uint8,
     "tumour_area": np.uint8,
@@ -65,6 +75,10 @@ class PaintedTruth:
         `NucleusType`.
     buds_px0 : ndarray of shape (m, 2), float32
         x and y of the tumour buds.
+    slide_sha256 : str
+        Of the slide's file; empty before it is written.
+    slide_bytes : int
+        Size of the slide's file.
     """
 
     recipe: Recipe
@@ -78,6 +92,8 @@ class PaintedTruth:
     nuclei_radius_um: _F32
     nuclei_type: NDArray[np.uint8]
     buds_px0: _F32
+    slide_sha256: str = ""
+    slide_bytes: int = 0
 
     def class_at(
         self, x_px0: NDArray[np.floating], y_px0: NDArray[np.floating]
@@ -135,7 +151,9 @@ class PaintedTruth:
         return float(np.mean((self.artefacts[tissue] & ARTEFACT_BITS[kind]) > 0))
 
 
-def truth_of(scene: Scene, scanner: Scanner) -> PaintedTruth:
+def truth_of(
+    scene: Scene, scanner: Scanner, *, slide_sha256: str = "", slide_bytes: int = 0
+) -> PaintedTruth:
     """Write down what is true of a scene under a scanner.
 
     Parameters
@@ -144,6 +162,10 @@ def truth_of(scene: Scene, scanner: Scanner) -> PaintedTruth:
         The slide.
     scanner : Scanner
         Whose pixels are meant.
+    slide_sha256 : str
+        Of the slide's file, when it is written.
+    slide_bytes : int
+        Its size.
 
     Returns
     -------
@@ -164,6 +186,8 @@ def truth_of(scene: Scene, scanner: Scanner) -> PaintedTruth:
         nuclei_radius_um=nuclei.radius_um,
         nuclei_type=nuclei.type,
         buds_px0=layout.buds_um / np.float32(scanner.mpp),
+        slide_sha256=slide_sha256,
+        slide_bytes=slide_bytes,
     )
 
 
@@ -193,6 +217,9 @@ def write_painted_truth(path: Path, truth: PaintedTruth) -> str:
         "scanner": truth.scanner,
         "mpp": truth.mpp,
         "cell_um": truth.cell_um,
+        "painter": PAINTER,
+        "slide_sha256": truth.slide_sha256,
+        "slide_bytes": truth.slide_bytes,
     }
     arrays: dict[str, Any] = {
         name: np.asarray(getattr(truth, name), dtype=kind) for name, kind in _ARRAYS.items()
@@ -221,17 +248,12 @@ def read_painted_truth(path: Path) -> PaintedTruth:
 
     Raises
     ------
+    FileNotFoundError
+        If there is none.
     SchemaError
         If the file is something else, with what is missing.
     """
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            content = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise _refused(path, f"no file of numpy arrays ({type(error).__name__})") from error
-    missing = {"about", *_ARRAYS} - set(content)
-    if missing:
-        raise _refused(path, f"no {', '.join(sorted(missing))}")
+    content = _arrays(path, ("about", *_ARRAYS))
     about = _about(path, content["about"])
     arrays: Mapping[str, Any] = {
         **{name: content[name] for name in _ARRAYS},
@@ -242,8 +264,56 @@ def read_painted_truth(path: Path) -> PaintedTruth:
         scanner=about["scanner"],
         mpp=float(about["mpp"]),
         cell_um=float(about["cell_um"]),
+        slide_sha256=about["slide_sha256"],
+        slide_bytes=int(about["slide_bytes"]),
         **arrays,
     )
+
+
+def is_painted(slide: Path, truth: Path, recipe: Recipe, scanner: Scanner) -> bool:
+    """Say whether a slide is there and is the one that is meant.
+
+    Parameters
+    ----------
+    slide, truth : Path
+        The files.
+    recipe : Recipe
+        The tissue that is meant.
+    scanner : Scanner
+        The scanner that is meant.
+
+    Returns
+    -------
+    bool
+        True if the truth was written by this painter for this recipe and scanner, and the slide
+        has the size that it names.  The slide is not read.
+    """
+    try:
+        about = _about(truth, _arrays(truth, ("about",))["about"])
+        size = slide.stat().st_size
+    except (SchemaError, FileNotFoundError):
+        return False
+    meant = {
+        "painter": PAINTER,
+        "scanner": scanner.name,
+        "mpp": scanner.mpp,
+        "slide_bytes": size,
+        "recipe": json.loads(json.dumps(recipe.to_json())),
+    }
+    return all(about.get(name) == value for name, value in meant.items())
+
+
+def _arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            missing = set(names) - set(file.files)
+            if not missing:
+                return {name: file[name] for name in names}
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise _refused(path, f"no file of numpy arrays ({type(error).__name__})") from error
+    raise _refused(path, f"no {', '.join(sorted(missing))}")
 
 
 def _about(path: Path, text: NDArray[Any]) -> dict[str, Any]:

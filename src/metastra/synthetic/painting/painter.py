@@ -104,7 +104,7 @@ def paint_stain(scene: Scene, scanner: Scanner, box: Box) -> _F32:
     Returns
     -------
     ndarray of shape (2, height, width), float32
-        Optical densities (natural logarithm) of hematoxylin and eosin along the scanner's unit
+        Optical densities (natural logarithm) of haematoxylin and eosin along the scanner's unit
         vectors, with folds and fading.
     """
     stain = _plain_stain(scene, scanner.mpp, box)
@@ -124,7 +124,7 @@ def paint_stain(scene: Scene, scanner: Scanner, box: Box) -> _F32:
                 more = _plain_stain(scene, scanner.mpp, beside)
                 stain[:, rows, columns] += np.float32(mask.artefact.strength) * values * more
     pale(stain, scene.masks, scanner.mpp, x, y)
-    stain *= np.array([recipe.hematoxylin, recipe.eosin], dtype=np.float32)[:, None, None]
+    stain *= np.array([recipe.haematoxylin, recipe.eosin], dtype=np.float32)[:, None, None]
     return stain
 
 

@@ -25,7 +25,7 @@ class Scanner:
         As slide tables name it.
     mpp : float
         Micrometres per pixel of level 0, the same in x and y.
-    hematoxylin, eosin : tuple of float
+    haematoxylin, eosin : tuple of float
         Direction of each stain in optical density (natural logarithm) of R, G and B; scaled to
         length 1.
     white : tuple of float
@@ -52,7 +52,7 @@ class Scanner:
 
     name: str
     mpp: float
-    hematoxylin: tuple[float, float, float]
+    haematoxylin: tuple[float, float, float]
     eosin: tuple[float, float, float]
     white: tuple[float, float, float]
     blur_um: float
@@ -64,7 +64,7 @@ class Scanner:
         wrong = []
         if not _FINEST_UM <= self.mpp <= _COARSEST_UM:
             wrong.append(f"mpp {self.mpp} is not within {_FINEST_UM} to {_COARSEST_UM}")
-        if min(*self.hematoxylin, *self.eosin) < 0 or not np.linalg.det(self._third()) > 0.05:
+        if min(*self.haematoxylin, *self.eosin) < 0 or not np.linalg.det(self._third()) > 0.05:
             wrong.append("the stains must absorb, and in different colours")
         if not all(128 <= value <= 255 for value in self.white):
             wrong.append(f"white {self.white} is not within 128 to 255")
@@ -79,8 +79,8 @@ class Scanner:
 
     @property
     def stain_matrix(self) -> NDArray[np.float64]:
-        """Unit vectors of hematoxylin and eosin in optical density, shape (2, 3)."""
-        rows = np.array([self.hematoxylin, self.eosin], dtype=np.float64)
+        """Unit vectors of haematoxylin and eosin in optical density, shape (2, 3)."""
+        rows = np.array([self.haematoxylin, self.eosin], dtype=np.float64)
         return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float64)
 
     def _third(self) -> NDArray[np.float64]:
@@ -97,7 +97,7 @@ SCANNERS: dict[str, Scanner] = {
         Scanner(
             name="Aurora S60",
             mpp=0.25,
-            hematoxylin=(0.65, 0.70, 0.29),
+            haematoxylin=(0.65, 0.70, 0.29),
             eosin=(0.13, 0.93, 0.34),
             white=(244.0, 243.0, 245.0),
             blur_um=0.28,
@@ -107,7 +107,7 @@ SCANNERS: dict[str, Scanner] = {
         Scanner(
             name="Falter 3D",
             mpp=0.2428,
-            hematoxylin=(0.74, 0.62, 0.26),
+            haematoxylin=(0.74, 0.62, 0.26),
             eosin=(0.09, 0.90, 0.43),
             white=(236.0, 239.0, 242.0),
             blur_um=0.40,
@@ -117,7 +117,7 @@ SCANNERS: dict[str, Scanner] = {
         Scanner(
             name="Pelican 2",
             mpp=0.5,
-            hematoxylin=(0.56, 0.74, 0.37),
+            haematoxylin=(0.56, 0.74, 0.37),
             eosin=(0.22, 0.92, 0.32),
             white=(241.0, 241.0, 240.0),
             blur_um=0.45,
@@ -127,7 +127,7 @@ SCANNERS: dict[str, Scanner] = {
         Scanner(
             name="Orbit 450",
             mpp=0.465,
-            hematoxylin=(0.69, 0.66, 0.30),
+            haematoxylin=(0.69, 0.66, 0.30),
             eosin=(0.24, 0.89, 0.39),
             white=(250.0, 250.0, 251.0),
             blur_um=0.33,
@@ -135,9 +135,29 @@ SCANNERS: dict[str, Scanner] = {
             jpeg_quality=90,
             subsampling="444",
         ),
+        Scanner(
+            name="Nova X",
+            mpp=0.25,
+            haematoxylin=(0.60, 0.72, 0.34),
+            eosin=(0.30, 0.86, 0.42),
+            white=(238.0, 235.0, 230.0),
+            blur_um=0.35,
+            noise=1.5,
+            jpeg_quality=82,
+        ),
+        Scanner(
+            name="Vega 1",
+            mpp=0.25,
+            haematoxylin=(0.78, 0.58, 0.22),
+            eosin=(0.05, 0.95, 0.30),
+            white=(248.0, 249.0, 252.0),
+            blur_um=0.25,
+            noise=0.8,
+            jpeg_quality=90,
+        ),
     )
 }
-"""The scanners of the synthetic study's centres, by name."""
+"""The scanners of the synthetic study's centres and of its leak, by name."""
 
 
 def get_scanner(name: str) -> Scanner:

@@ -38,7 +38,7 @@ class Recipe:
         Of the tissue.
     artefacts : tuple of Artefact
         In the order in which they act.
-    hematoxylin, eosin : float
+    haematoxylin, eosin : float
         Strength of each stain, 1 being usual; 0.3 to 2.
     seed : int
         Of the study; not negative.
@@ -56,7 +56,7 @@ class Recipe:
     composition: Composition = field(default_factory=Composition)
     surroundings: Surroundings = field(default_factory=Surroundings)
     artefacts: tuple[Artefact, ...] = ()
-    hematoxylin: float = 1.0
+    haematoxylin: float = 1.0
     eosin: float = 1.0
     seed: int = 0
     label: str = "slide"
@@ -69,7 +69,7 @@ class Recipe:
             wrong.append(f"{self.width_um} × {self.height_um} µm: {_LARGEST_MM2:g} mm² at most")
         wrong += [
             f"{name} {value} is not within 0.3 to 2"
-            for name, value in (("hematoxylin", self.hematoxylin), ("eosin", self.eosin))
+            for name, value in (("haematoxylin", self.haematoxylin), ("eosin", self.eosin))
             if not 0.3 <= value <= 2.0
         ]
         if self.seed < 0:

@@ -95,7 +95,8 @@ def paint_slide(
     scene = make_scene(recipe)
     slide_sha256 = write_slide(path, scene, scanner)
     beside = truth or truth_path(path)
-    truth_sha256 = write_painted_truth(beside, truth_of(scene, scanner))
+    known = truth_of(scene, scanner, slide_sha256=slide_sha256, slide_bytes=path.stat().st_size)
+    truth_sha256 = write_painted_truth(beside, known)
     width, height = slide_size(scene, scanner)
     return PaintedSlide(
         slide=path,

@@ -172,5 +172,5 @@ def _nuclei(draws: Draws, nuclei: Nuclei) -> _Part:
     rim = rim * (0.6 + 0.5 * draws.uniform("rim", n))
     spot = 0.7 * draws.uniform("spot", 2 * n).reshape(2, n) - 0.35
     return _part(
-        draws, "nucleus", NUCLEUS, shape, nuclei.hematoxylin, 0.12, rim, clumps, spot[0], spot[1]
+        draws, "nucleus", NUCLEUS, shape, nuclei.haematoxylin, 0.12, rim, clumps, spot[0], spot[1]
     )
