@@ -74,8 +74,9 @@ def main() -> None:
     colours = np.zeros((max(TissueClass) + 1, 3), dtype=np.uint8)
     for tissue, colour in COLOURS.items():
         colours[tissue] = colour
-    truth = Image.fromarray(colours[scene.layout.classes]).crop((0, 0, *slide.size))
-    beside([slide, truth], 1).save(IMAGES / "painted-slide.jpg", quality=82)
+    truth = Image.new("RGB", slide.size, "white")
+    truth.paste(Image.fromarray(colours[scene.layout.classes]))
+    beside([slide, truth], 1).save(IMAGES / "painted-slide.jpg", quality=66)
     places = [(820.0, 520.0), (1240.0, 820.0), (240.0, 500.0), (1550.0, 520.0)]
     four = [SCANNERS[name] for name in ("Aurora S60", "Falter 3D", "Pelican 2", "Orbit 450")]
     views = [

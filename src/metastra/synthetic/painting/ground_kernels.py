@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 from metastra.synthetic.painting.classes import TissueClass
 from metastra.synthetic.painting.noise import TEXTURE_PX
 
-__all__ = ["N_FIELDS", "paint_ground", "sample"]
+__all__ = ["BORDER", "N_FIELDS", "paint_ground", "sample"]
 
 _F32 = NDArray[np.float32]
 
 N_FIELDS = 8
 """Edge, gland, lumen, across, along, turn, tint and looseness of a layout."""
+
+BORDER = 128
+"""Added to the class of places that have another class near them."""
 
 _MASK = TEXTURE_PX - 1
 _GLASS, _TUMOUR, _STROMA = int(TissueClass.GLASS), int(TissueClass.TUMOUR), int(TissueClass.STROMA)
@@ -147,22 +150,17 @@ def _fat(table: _F32, wall: float, x: float, y: float) -> tuple[float, float]:
     return 0.07 * membrane, 0.34 * membrane
 
 
-@njit(cache=True, inline="always")
-def _nearest(
+@njit(cache=True)
+def _frayed(
     classes: NDArray[np.uint8], table: _F32, r: int, c: int, t: float, s: float, x: float, y: float
 ) -> int:
-    """Class at a place; borders between classes are frayed by up to two places."""
-    tissue = classes[r, c]
+    """Class at a place near a border, which is frayed by up to two places."""
     rows, columns = classes.shape
-    if r > 0 and c > 0 and r < rows - 3 and c < columns - 3:
-        same = classes[r - 1, c - 1] == tissue and classes[r - 1, c + 2] == tissue
-        if same and classes[r + 2, c - 1] == tissue and classes[r + 2, c + 2] == tissue:
-            return int(tissue)
-        t += 2.6 * (sample(table, x * 0.5 + 17, y * 0.5) - 0.5)
-        s += 2.6 * (sample(table, x * 0.5, y * 0.5 + 23) - 0.5)
-        r += int(np.floor(t + 0.5))
-        c += int(np.floor(s + 0.5))
-    return int(classes[min(max(r, 0), rows - 1), min(max(c, 0), columns - 1)])
+    t += 2.6 * (sample(table, x * 0.5 + 17, y * 0.5) - 0.5)
+    s += 2.6 * (sample(table, x * 0.5, y * 0.5 + 23) - 0.5)
+    r += int(np.floor(t + 0.5))
+    c += int(np.floor(s + 0.5))
+    return int(classes[min(max(r, 0), rows - 1), min(max(c, 0), columns - 1)]) & (BORDER - 1)
 
 
 @njit(cache=True)
@@ -202,7 +200,7 @@ def paint_ground(
     fields : ndarray of shape (rows, columns, N_FIELDS), float32
         Edge, gland, lumen, across, along, turn (µm), tint and looseness of the layout.
     classes : ndarray of shape (rows, columns), uint8
-        Classes of the layout.
+        Classes of the layout, plus `BORDER` near places of another class.
     table : ndarray, float32
         The texture.
     cell_um : float
@@ -240,7 +238,9 @@ def paint_ground(
             right = np.float32(s)
             for k in range(N_FIELDS):
                 here[k] = line[c, k] + right * (line[c + 1, k] - line[c, k])
-            tissue = _nearest(classes, table, r, c, t, s, x, y)
+            tissue = int(classes[r, c])
+            if tissue >= BORDER:
+                tissue = _frayed(classes, table, r, c, t, s, x, y)
             h, e = _pixel(table, tissue, x, y, here)
             cover = 1.0
             if edge < 1.6:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation
+from scipy.ndimage import binary_dilation, maximum_filter, minimum_filter
 
 from metastra.synthetic.draws import Draws
 from metastra.synthetic.painting.classes import TissueClass
@@ -18,6 +18,7 @@ from metastra.synthetic.painting.glands import (
     signed_distance,
     tumour_glands,
 )
+from metastra.synthetic.painting.ground_kernels import BORDER
 from metastra.synthetic.painting.noise import smooth_field
 from metastra.synthetic.painting.tumour_area import fill_tumour_area, highest
 
@@ -90,6 +91,13 @@ class Layout:
             ],
             axis=-1,
         )
+
+    @property
+    def marked_classes(self) -> NDArray[np.uint8]:
+        """The classes, plus `BORDER` near places of another class."""
+        low = minimum_filter(self.classes, size=4, origin=-1, mode="nearest")
+        high = maximum_filter(self.classes, size=4, origin=-1, mode="nearest")
+        return self.classes | np.where(low != high, np.uint8(BORDER), np.uint8(0))
 
     def share(self, tissue: TissueClass) -> float:
         """Measure the share of a tissue in the tumour area.

@@ -132,7 +132,7 @@ def _plain_stain(scene: Scene, mpp: float, box: Box) -> _F32:
     stain = np.zeros((2, box.height_px0, box.width_px0), dtype=np.float32)
     table = texture()
     x, y = box.x_px0, box.y_px0
-    paint_ground(scene.fields, scene.layout.classes, table, CELL_UM, mpp, x, y, stain)
+    paint_ground(scene.fields, scene.classes, table, CELL_UM, mpp, x, y, stain)
     sprites = scene.sprites
     chosen = sprites.between(y * mpp, (y + box.height_px0) * mpp)
     paint_sprites(table, chosen, sprites.kind, sprites.shape, sprites.look, mpp, x, y, stain)

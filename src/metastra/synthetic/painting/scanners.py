@@ -117,8 +117,8 @@ SCANNERS: dict[str, Scanner] = {
         Scanner(
             name="Pelican 2",
             mpp=0.5,
-            haematoxylin=(0.56, 0.74, 0.37),
-            eosin=(0.22, 0.92, 0.32),
+            haematoxylin=(0.60, 0.71, 0.37),
+            eosin=(0.13, 0.88, 0.46),
             white=(241.0, 241.0, 240.0),
             blur_um=0.45,
             noise=1.0,

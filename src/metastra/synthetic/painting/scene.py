@@ -143,6 +143,11 @@ class Scene:
         """Fields of the layout as the painting takes them."""
         return self.layout.fields
 
+    @cached_property
+    def classes(self) -> NDArray[np.uint8]:
+        """Classes of the layout as the painting takes them."""
+        return self.layout.marked_classes
+
 
 def make_scene(recipe: Recipe) -> Scene:
     """Make a scene.
