@@ -201,6 +201,18 @@ def test_what_is_no_file_is_named_before_a_library_touches_it(tmp_path):
         assert caught.value.code == code
 
 
+def test_a_disk_that_fails_is_a_named_failure(tmp_path, monkeypatch):
+    """Input and output errors are of the slide, not of metastra."""
+    path = KINDS["tiled.tif"].make(tmp_path / "a.tif", picture())
+
+    def fails(*_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("metastra.slides.opening.require_sane_pages", fails)
+    with pytest.raises(SlideError, match=r"SL001 a\.tif: Input/output error"):
+        open_slide(path)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_without_the_right_to_read_is_named(tmp_path):
     """Permission is a named failure too."""

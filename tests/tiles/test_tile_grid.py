@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from metastra.errors import ConfigError, SlideError
 from metastra.slides.opening import open_slide
@@ -98,6 +100,28 @@ def test_a_slide_smaller_than_a_tile_has_none():
     assert len(grid) == 0
     assert grid.coords.shape == (0, 2)
     assert grid.boxes_px0.shape == (0, 4)
+
+
+@settings(max_examples=50)
+@given(
+    mpp=st.tuples(st.floats(0.1, 0.62), st.floats(0.1, 0.62)),
+    size=st.tuples(st.integers(1, 9000), st.integers(1, 9000)),
+    tile_px=st.integers(16, 600),
+)
+def test_any_grid_tiles_its_slide(mpp, size, tile_px):
+    """Inside the slide, side by side to half a pixel, and no further tile would fit."""
+    slide = info(width=size[0], height=size[1], mpp=mpp)
+    grid = make_grid(slide, TileSpec(tile_px=tile_px))
+
+    for axis in (0, 1):
+        corners, side = np.unique(grid.coords[:, axis]), grid.side_px0[axis]
+        fitting = int(size[axis] / side + 1e-9)
+        if len(grid):
+            assert len(corners) in (fitting, fitting - 1)
+            assert corners[0] == 0
+            assert corners[-1] + side <= size[axis] + 1e-6
+            assert np.abs(np.diff(corners) - side).max(initial=0) <= 1
+    assert np.unique(grid.coords, axis=0).shape == grid.coords.shape
 
 
 def test_take_keeps_the_order():

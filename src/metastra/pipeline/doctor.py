@@ -17,6 +17,7 @@ from metastra.version import VERSION
 __all__ = ["Finding", "State", "examine"]
 
 _EXTRAS: dict[str, dict[str, str]] = {
+    "formats": {"imagecodecs": "TIFF compressed as JPEG 2000, Zstandard or LZMA"},
     "learn": {"torch": "training and foundation-model encoders"},
     "parquet": {"pyarrow": "tables in Parquet"},
     "pdf": {"weasyprint": "reports as PDF"},

@@ -60,7 +60,10 @@ def open_slide(
     """
     path = Path(path)
     size_bytes = _require_file(path)
-    slide = _reader_for(path)(path, mpp=mpp, mpp_source=mpp_source)
+    try:
+        slide = _reader_for(path)(path, mpp=mpp, mpp_source=mpp_source)
+    except OSError as error:  # a disk that fails, or a file that went away meanwhile
+        raise slide_error("SL001", path.name, error.strerror or str(error)) from error
     try:
         _require_substance(slide.info, size_bytes)
     except BaseException:

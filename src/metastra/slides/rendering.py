@@ -1,7 +1,7 @@
 """From what a TIFF stores to RGB: each kind of pixel has one defined conversion.
 
 Fluorescence has no colours of its own.  For people to look at, each channel is shown in the colour
-that the file gives it (or one of a fixed row), from black at 0 to full colour at a white point that
+that the file gives it (or one of a fixed row), from black to full colour over a range that
 is the same for the whole slide; channels add up.  Such a picture is for orientation, not for
 measuring: measure with the channels themselves.
 """
@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Alpha", "channel_colours", "mix_channels", "to_rgb", "white_points"]
+__all__ = ["Alpha", "channel_colours", "display_range", "mix_channels", "to_rgb"]
 
 Alpha = Literal["none", "associated", "unassociated"]
 Colour = tuple[int, int, int]
@@ -29,7 +29,7 @@ _ROW: tuple[Colour, ...] = (
     (255, 255, 255),
 )
 _NUCLEAR = ("dapi", "hoechst", "dna")
-_WHITE_QUANTILE = 0.998
+_BLACK_QUANTILE, _WHITE_QUANTILE = 0.05, 0.998
 
 
 def to_rgb(
@@ -113,8 +113,8 @@ def channel_colours(channels: list[tuple[str, Colour | None]]) -> list[Colour]:
     return colours
 
 
-def white_points(sample: NDArray[Any]) -> NDArray[np.float64]:
-    """Find the intensity that is shown at full colour.
+def display_range(sample: NDArray[Any]) -> NDArray[np.float64]:
+    """Find the intensities that are shown black and at full colour.
 
     Parameters
     ----------
@@ -123,20 +123,19 @@ def white_points(sample: NDArray[Any]) -> NDArray[np.float64]:
 
     Returns
     -------
-    ndarray of float64, shape (channels,)
-        The 99.8 % quantile of each channel, at least 1 for whole numbers; 1 where a channel has
-        nothing above 0.
+    ndarray of float64, shape (channels, 2)
+        The 5 % and the 99.8 % quantile of each channel; where these are equal, the largest value
+        is full colour, and where nothing differs, one more than black.
     """
     flat = sample.reshape(-1, sample.shape[2]).astype(np.float64)
     flat = np.where(np.isfinite(flat), flat, 0.0)
-    points: NDArray[np.float64] = np.quantile(flat, _WHITE_QUANTILE, axis=0)
-    points = np.where(points > 0, points, flat.max(axis=0))
-    least = 1.0 if sample.dtype.kind == "u" else 0.0
-    return np.where(points > 0, np.maximum(points, least), 1.0)
+    black, white = np.quantile(flat, (_BLACK_QUANTILE, _WHITE_QUANTILE), axis=0)
+    white = np.where(white > black, white, flat.max(axis=0))
+    return np.stack([black, np.where(white > black, white, black + 1.0)], axis=1)
 
 
 def mix_channels(
-    pixels: NDArray[Any], colours: list[Colour], whites: NDArray[np.float64]
+    pixels: NDArray[Any], colours: list[Colour], ranges: NDArray[np.float64]
 ) -> NDArray[np.uint8]:
     """Show channels as RGB.
 
@@ -146,8 +145,8 @@ def mix_channels(
         Intensities.
     colours : list of tuple of int
         One for each channel.
-    whites : ndarray of float64, shape (channels,)
-        Intensities at full colour.
+    ranges : ndarray of float64, shape (channels, 2)
+        Intensities that are black and at full colour.
 
     Returns
     -------
@@ -156,7 +155,8 @@ def mix_channels(
     """
     mixed = np.zeros((*pixels.shape[:2], 3), dtype=np.float32)
     for number, colour in enumerate(colours):
-        share = np.nan_to_num(pixels[..., number].astype(np.float32)) / np.float32(whites[number])
+        black, white = ranges[number].astype(np.float32)
+        share = (np.nan_to_num(pixels[..., number].astype(np.float32)) - black) / (white - black)
         share = np.clip(share, 0.0, 1.0)[..., None]
         mixed += share * np.asarray(colour, dtype=np.float32)
     return np.minimum(mixed + 0.5, 255.0).astype(np.uint8)

@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from metastra.slides.rendering import channel_colours, mix_channels, to_rgb, white_points
+from metastra.slides.rendering import channel_colours, display_range, mix_channels, to_rgb
 from metastra.slides.resolution import resolve_mpp
 from metastra.slides.slide import Level, MppSource, SlideInfo, check_region, slide_error
 from metastra.slides.tiff_codec import DecodeError
@@ -55,7 +55,7 @@ class TiffReader:
     ) -> None:
         self._layout = read_layout(path)
         self._info = _describe(path.name, self._layout, mpp, mpp_source)
-        self._whites: NDArray[np.float64] | None = None
+        self._ranges: NDArray[np.float64] | None = None
         try:
             self._stream = path.open("rb")
         except OSError as error:
@@ -101,7 +101,7 @@ class TiffReader:
         for at in range(0, height, rows):
             part = self._samples(level, left, top + at, width, min(rows, height - at))
             if layout.kind == "channels":
-                rgb = mix_channels(part, channel_colours(layout.channels), self._white_points())
+                rgb = mix_channels(part, channel_colours(layout.channels), self._display_ranges())
             else:
                 rgb = to_rgb(
                     part, alpha=layout.alpha, inverted=layout.inverted, palette=layout.palette
@@ -186,12 +186,12 @@ class TiffReader:
             begin = end
         return out
 
-    def _white_points(self) -> NDArray[np.float64]:
+    def _display_ranges(self) -> NDArray[np.float64]:
         """Look at some pieces of the coarsest level; those that are damaged are passed over."""
-        if self._whites is None:
+        if self._ranges is None:
             planes = self._layout.levels[-1].planes
-            self._whites = np.concatenate([white_points(s) for s in map(self._sampled, planes)])
-        return self._whites
+            self._ranges = np.concatenate([display_range(s) for s in map(self._sampled, planes)])
+        return self._ranges
 
     def _sampled(self, plane: Plane) -> NDArray[Any]:
         piece_bytes = plane.piece_width_px * plane.piece_height_px * plane.samples
