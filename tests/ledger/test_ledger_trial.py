@@ -12,25 +12,23 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from ledger.console_page import play
 from metastra.cli.app import app
 from metastra.digest import digest_file
 from metastra.ledger.opening import opened
-from metastra.signing import generate_key, load_public, verify
+from metastra.signing import load_public, verify
 from metastra.storage import FileOps, use_file_ops
 from metastra.synthetic.trial import (
     BATCHES,
-    LATE,
     QUOTAS,
-    UPDATES,
     Trial,
     play_trial,
-    write_trial,
 )
-from metastra.synthetic.trial_protocol import PROTOCOL
 
 pytestmark = pytest.mark.slow
 BUNDLE = "sha256:" + "5e" * 32
 RUNNER = CliRunner()
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "run-a-prospective-study.md"
 
 
 def call(*words: object, code: int = 0) -> dict:
@@ -41,74 +39,26 @@ def call(*words: object, code: int = 0) -> dict:
 
 
 class Play:
-    """A folder in which the trial is played."""
+    """The trial as the page plays it."""
 
-    def __init__(self, folder: Path, protocol: str = PROTOCOL) -> None:
-        self.folder = folder
-        self.study = folder / "study"
-        self.trial: Trial = write_trial(folder, BUNDLE)
-        self.protocol = folder / "protocol.toml"
-        named = protocol.replace("[seal]", f'[bundle]\ndigest = "{BUNDLE}"\n[seal]')
-        self.protocol.write_text(named)
-        call("keys", folder / "custodian.pem")
-        generate_key(folder / "sponsor.pem")
-        self.custodian = ("--custodian-key", folder / "custodian.pem")
-        self.sponsor = ("--sign-key", folder / "sponsor.pem", "--actor", "sponsor")
-
-    def begin(self) -> dict:
-        return call("init", self.study, self.protocol, "--at", "2026-01-20", *self.sponsor)
-
-    def accrue(self) -> None:
-        for number, day in enumerate(BATCHES, start=1):
-            for centre in QUOTAS:
-                for verb, name in (
-                    ("screen", "screened"),
-                    ("enrol", "enrolled"),
-                    ("predict", "risks"),
-                ):
-                    table = self.folder / centre / f"{number}-{name}.csv"
-                    if table.exists():
-                        call(verb, self.study, table, "--centre", centre, "--at", day)
-            call("anchor", self.study, "--at", day, *self.sponsor)
-
-    def update(self, number: int | str, day: object) -> None:
-        for centre in QUOTAS:
-            table = self.folder / centre / f"outcomes-{number}.csv"
-            if table.exists():
-                call("outcome", self.study, table, "--centre", centre, "--at", day)
-
-    def correct_mistake(self) -> dict:
-        centre, patient, wrong, right = self.trial.mistake
-        name = self.pseudonym(centre, patient)
-        ledger = opened(self.study)
-        entry = next(
-            e.name
-            for e in ledger.entries(centre)
-            if e.patient == name
-            and e.kind == "outcome"
-            and (ledger.content(e) or {}).get("date") == wrong
-        )
-        return call(
-            "correct", self.study, "--entry", entry, "--set", f"DATE={right}",
-            "--reason", "the year was mistyped", "--at", "2028-02-03",
-        )  # fmt: skip
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.study = folder, folder / "study"
+        self.steps = play(PAGE.read_text(), folder)
+        self.trial: Trial = play_trial(BUNDLE)
+        self.analysis = json.loads((folder / "report" / "prospective.json").read_text())
+        self.look = json.loads((folder / "monitoring" / "look-1.json").read_text())
+        self.receipt = sorted((self.study / "anchors").glob("receipt-*.json"))[-1]
 
     def pseudonym(self, centre: str, patient: str) -> str:
         from metastra.pseudonyms import Pseudonyms, load_or_create_key
 
         return Pseudonyms(load_or_create_key(self.folder / f"study-{centre}.key")).patient(patient)
 
-    def withdraw(self) -> None:
-        for centre, patient in self.trial.withdrawals:
-            call(
-                "withdraw", self.study, "--centre", centre, "--patient", patient,
-                "--at", "2028-02-04",
-            )  # fmt: skip
-
-    def analyse(self, out: str, *more: object, day: str = "2029-02-20", code: int = 0) -> dict:
+    def analyse(self, out: str, *more: object, code: int) -> dict:
         return call(
-            "analyse", self.study, "--out", self.folder / out, *self.custodian, *self.sponsor,
-            "--at", day, *more, code=code,
+            "analyse", self.study, "--out", self.folder / out,
+            "--custodian-key", self.folder / "custodian.pem",
+            "--sign-key", self.folder / "sponsor.pem", "--at", "2029-04-01", *more, code=code,
         )  # fmt: skip
 
 
@@ -126,39 +76,33 @@ class Quick(FileOps):
 def done(tmp_path_factory) -> Play:
     """The whole trial, once."""
     with use_file_ops(Quick()):
-        return whole_trial(tmp_path_factory.mktemp("trial"))
+        return Play(tmp_path_factory.mktemp("trial"))
 
 
-def whole_trial(folder: Path) -> Play:
-    """Play from `init` to the signed report."""
-    play = Play(folder)
-    play.design = play.begin()["design"]
-    play.accrue()
-    play.update(1, UPDATES[0])
-    play.update(2, UPDATES[1])
-    play.correction = play.correct_mistake()
-    play.withdraw()
-    play.look = play.analyse("monitoring", "--look", "1", day="2028-02-05")
-    play.update(3, UPDATES[2])
-    play.early = play.analyse("early", day="2029-02-09", code=5)
-    play.locked = call("lock-data", play.study, "--at", "2029-02-15", *play.sponsor)
-    play.update("late", LATE)
-    play.result = play.analyse("report", day="2029-03-20")
-    return play
+def test_the_page_shows_what_the_commands_print(done):
+    """docs/how-to/run-a-prospective-study.md, word for word."""
+    assert len(done.steps) > 20
+    for step in done.steps:
+        if step.shown:
+            assert step.came == step.shown, step.command
 
 
 def test_the_design_says_before_the_first_patient_what_cannot_be_shown(done):
     """About 16 events, and an AUC that may come out nearly anywhere useful."""
-    events = done.design["patients"]["events_by_horizon"]
+    events = done.analysis["design"]["patients"]["events_by_horizon"]
     assert events["lower"] + 3 >= 12
     assert 8 <= events["lower"] < events["mean"] < events["upper"] <= 26
-    assert any("calibration slope" in sentence for sentence in done.design["cannot_show"])
-    assert done.result["analysis"]["cannot_show"] == done.design["cannot_show"]
+    assert any(
+        "calibration slope" in sentence for sentence in done.analysis["design"]["cannot_show"]
+    )
+    assert done.analysis["cannot_show"] == done.analysis["design"]["cannot_show"]
+    page = (done.folder / "report" / "report.html").read_text()
+    assert done.analysis["cannot_show"][0] in page
 
 
 def test_everybody_is_accounted_for(done):
     """Screened is judged and everybody who left, with why."""
-    boxes = done.result["analysis"]["flow"]["boxes"]
+    boxes = done.analysis["flow"]["boxes"]
     assert [box["name"] for box in boxes] == [
         "screened", "enrolled", "predicted", "assessable", "with outcome", "judged",
     ]  # fmt: skip
@@ -217,7 +161,7 @@ def test_the_primary_result_agrees_with_the_tables_that_were_played(done):
     from metastra.survival.dynamic_auc import dynamic_auc
     from metastra.survival.outcome import Outcome
 
-    primary = done.result["analysis"]["primary"]
+    primary = done.analysis["primary"]
     days, codes, risks = by_hand(done.trial)
 
     expected = dynamic_auc(Outcome(time=days, event=codes), risks, 730.5)
@@ -233,7 +177,7 @@ def test_the_test_agrees_with_the_interval_beside_it(done):
     from scipy.special import expit, logit
     from scipy.stats import t
 
-    primary = done.result["analysis"]["primary"]
+    primary = done.analysis["primary"]
     scale = primary["std_error"] / (primary["estimate"] * (1 - primary["estimate"]))
     low = expit(logit(primary["estimate"]) - t.isf(0.025, primary["events"] - 1) * scale)
 
@@ -245,19 +189,19 @@ def test_the_interim_look_spends_error_and_says_nothing_in_public(done):
     """The ledger holds events and error, not the estimate; the final bound is dearer."""
     study = opened(done.study)
     look = next(e for e in study.entries("study") if e.kind == "report")
-    primary = done.result["analysis"]["primary"]
+    primary = done.analysis["primary"]
 
     assert set(look.facts) == {"look", "name", "events", "spent", "reached"}
     assert look.commitment is None
     assert 0 < float(look.facts["spent"]) < 0.025
     assert primary["z_bound"] > 1.95996
     assert primary["spent"] == 0.025
-    estimate = repr(done.look["analysis"]["primary"]["estimate"])
+    estimate = repr(done.look["primary"]["estimate"])
     assert estimate not in (done.study / "ledger.jsonl").read_text()
 
 
 def test_predictions_are_sealed_until_the_lock(done):
-    """No risk can be read in the study's folder, and the early analysis was refused."""
+    """No risk can be read in the study's folder, not in a payload, a chain or a receipt."""
     risks = {
         row["risk"]
         for name, data in done.trial.files.items()
@@ -268,12 +212,11 @@ def test_predictions_are_sealed_until_the_lock(done):
     content = b"".join(p.read_bytes() for p in done.study.rglob("*") if p.is_file())
     assert len(risks) > 100
     assert not [risk for risk in risks if risk.encode() in content]
-    assert "not locked" in done.early["error"]
 
 
 def test_flagged_and_late_outcomes_are_shown_both_ways(done):
     """Nobody's outcome was refused; the table says what each choice changes."""
-    analysis = done.result["analysis"]
+    analysis = done.analysis
     rows = {row["name"]: row for row in analysis["sensitivity"]}
     flags = {row["code"]: row["n"] for row in analysis["flags"]}
 
@@ -313,7 +256,7 @@ def test_the_report_is_signed_and_its_digests_stand_in_the_ledger(done):
 def test_the_whole_ledger_verifies_with_the_sponsors_receipt(done, tmp_path):
     """Anchored up to the entry that the receipt names; the report is the recorded one."""
     kept = tmp_path / "kept.json"
-    shutil.copy(done.result["receipt"], kept)
+    shutil.copy(done.receipt, kept)
     found = call("verify", done.study, "--receipt", kept, "--report", done.folder / "report")
 
     assert found["holds"], found["problems"]
@@ -335,10 +278,10 @@ def test_a_report_that_was_edited_is_found(done, tmp_path):
 
 def test_a_study_is_analysed_once(done):
     """A second analysis is refused, whatever the first one said."""
-    again = done.analyse("again", day="2029-04-01", code=5)
+    again = done.analyse("once-more", code=5)
 
     assert "analysed already" in again["error"]
-    assert not (done.folder / "again").exists()
+    assert not (done.folder / "once-more").exists()
 
 
 def test_looks_that_are_not_planned_are_refused(done):

@@ -244,6 +244,13 @@ def test_verify_says_up_to_which_entry_an_anchor_holds(study, tmp_path):
     assert held.chains["study"]["anchored"] == 3
 
 
+def test_a_copy_in_the_studys_own_folder_is_no_anchor_from_outside(study):
+    """Who can rewrite the ledger can rewrite it too, however it is given."""
+    own = sorted((study / "anchors").glob("*.json"))[-1]
+
+    assert verify_ledger(study, receipts=[own]).chains["north"]["anchored"] == 0
+
+
 def test_a_receipt_that_was_forged_does_not_hold(study, tmp_path):
     """A receipt with another hash names the entry."""
     kept = tmp_path / "sponsor.json"

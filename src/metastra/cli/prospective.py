@@ -33,6 +33,14 @@ _Bundle = Annotated[
     typer.Option(metavar="DIR", help="Folder of the locked bundle.", show_default=False),
 ]
 _Private = Annotated[Path, typer.Argument(metavar="OUT", help="File of the private key.")]
+_Signing = Annotated[bool, typer.Option("--signing", help="Ed25519 keys, for signatures.")]
+_Trust = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--trust",
+        help="Public key of a signer whose foreign program may be started; repeat.",
+    ),
+]
 _Entry = Annotated[str, typer.Option(metavar="CENTRE:NUMBER", help="The entry to supersede.")]
 _Set = Annotated[
     list[str],
@@ -62,14 +70,22 @@ def register(app: typer.Typer) -> None:
 
 @_group.command(epilog="Example: metastra prospective keys custodian.pem")
 @verb
-def keys(out: _Private, as_json: AsJson = False) -> None:
-    """Make the custodian's pair of keys: OUT and OUT.pub; only OUT opens predictions."""
+def keys(out: _Private, signing: _Signing = False, as_json: AsJson = False) -> None:
+    """Make a pair of keys, OUT and OUT.pub: for the custodian, or with --signing for signatures."""
     from metastra.ledger.sealing import make_custodian_key
+    from metastra.signing import generate_key
 
     public = out.with_name(out.name + ".pub")
-    make_custodian_key(out, public)
+    if signing:
+        generate_key(out)
+    else:
+        make_custodian_key(out, public)
     if as_json:
         print_json({"private": str(out), "public": str(public), "research_use": RESEARCH_USE})
+        return
+    if signing:
+        result(f"private key  {out}  (signs entries and reports)")
+        result(f"public key   {public}  (name it in the protocol, give it to readers)")
         return
     result(f"private key  {out}  (keep it away from clinicians and outcome assessors)")
     result(f"public key   {public}  (name it in the protocol under [seal])")
@@ -173,6 +189,7 @@ def predict(
     table: TableFile,
     centre: Centre,
     bundle: _Bundle = None,
+    trust: _Trust = None,
     key: PatientKey = None,
     actor: Actor = "",
     sign_key: SignKey = None,
@@ -183,7 +200,8 @@ def predict(
     from metastra.pipeline.prospective import centre_source, predict_patients
 
     source = centre_source(study, table, centre, key)
-    done = predict_patients(study, source, bundle, _writer(actor, sign_key, at))
+    writer = _writer(actor, sign_key, at)
+    done = predict_patients(study, source, bundle, writer, trusted=tuple(trust or ()))
     assessable = sum(bool(entry.facts["assessable"]) for entry in done.entries)
     _tell(done, "predicted and sealed", as_json=as_json, assessable=assessable)
 

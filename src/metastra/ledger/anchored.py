@@ -92,7 +92,10 @@ def hold_receipts(
     anchors: list[Anchored] = []
     problems: list[Problem] = []
     own = sorted((ledger.folder / ANCHORS).glob("receipt-*.json"))
-    for path, outside in (*((p, False) for p in own), *((p, True) for p in receipts)):
+    home = ledger.folder.resolve()
+    # a copy in the study's own folder proves nothing, however it is named
+    given = [(path, not path.resolve().is_relative_to(home)) for path in receipts]
+    for path, outside in (*((p, False) for p in own), *given):
         where = Where(file=path.name)
         try:
             receipt = read_receipt(path)

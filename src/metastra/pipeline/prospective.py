@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -262,7 +262,14 @@ def record_table(folder: Path, source: Source, verb: Verb, writer: Writer) -> Re
         return verb(ledger, source, writer.author(simulated=ledger.first.simulated))
 
 
-def predict_patients(folder: Path, source: Source, bundle: Path | None, writer: Writer) -> Recorded:
+def predict_patients(
+    folder: Path,
+    source: Source,
+    bundle: Path | None,
+    writer: Writer,
+    *,
+    trusted: Sequence[Path] = (),
+) -> Recorded:
     """Seal predictions: computed here by the locked bundle, or from a table of risks.
 
     Parameters
@@ -275,6 +282,8 @@ def predict_patients(folder: Path, source: Source, bundle: Path | None, writer: 
         Folder of the locked bundle.
     writer : Writer
         Who predicts.
+    trusted : sequence of Path
+        Public keys of signers whose foreign program may be started.
 
     Returns
     -------
@@ -292,7 +301,7 @@ def predict_patients(folder: Path, source: Source, bundle: Path | None, writer: 
         author = writer.author(simulated=ledger.first.simulated)
         if bundle is None:
             return record_predictions(ledger, source, author)
-        return _computed(ledger, source, bundle, author)
+        return _computed(ledger, source, bundle, author, trusted)
 
 
 def _names(folder: Path, centre: str, key: Path | None) -> Pseudonyms:
@@ -320,18 +329,22 @@ def _with_bundle(protocol: Protocol, bundle: Path | None) -> Protocol:
     return protocol.model_copy(update={"bundle": section})
 
 
-def _computed(ledger: Ledger, source: Source, bundle: Path, author: Author) -> Recorded:
+def _computed(
+    ledger: Ledger, source: Source, bundle: Path, author: Author, trusted: Sequence[Path]
+) -> Recorded:
     """Run the locked bundle over a table of predictors."""
     from metastra.bundle.predicting import predict
     from metastra.bundle.verifying import verify_bundle
+    from metastra.signing import load_trusted
 
-    model = verify_bundle(bundle).require()
+    believed = load_trusted(trusted) if trusted else None
+    model = verify_bundle(bundle, trusted=believed).require()
     refuse_other_bundle(ledger, model.digest)
     rows = TableRows(source, ())
     refused = [one for one in rows.problems if one.severity is Severity.REFUSE]
     if refused:
         raise DataError(f"{source.path.name} cannot be predicted", refused)
-    found = predict(model, rows.table, run_programs=True)
+    found = predict(model, rows.table, run_programs=believed is not None)
     horizon = ledger.protocol.endpoint.horizon
     if horizon not in found.horizons:
         raise ConfigError(f"the bundle gives no risk by {horizon:g}; it gives {found.horizons}")

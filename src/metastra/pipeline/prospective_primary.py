@@ -110,7 +110,9 @@ def primary_test(
                 f"an AUC of {found.estimate:g} from {events} events has no standard error"
             )
     except NotEstimable as error:
-        return common | empty | {"reached": False, "reason": error.reason}
+        # a look that cannot be taken spends nothing
+        kept = {} if final else {"spent": past[-1].spent if past else 0.0, "z_bound": None}
+        return common | empty | kept | {"reached": False, "reason": error.reason}
     scale = found.std_error / (found.estimate * (1.0 - found.estimate))
     statistic = float((logit(found.estimate) - logit(plan.bound)) / scale)
     p_value = float(t.sf(statistic, events - 1))

@@ -39,7 +39,7 @@ QUOTAS = {"north": 64, "harbour": 56, "south": 40}
 """Patients of each centre; 160 in all."""
 BATCHES = (date(2026, 5, 4), date(2026, 8, 3), date(2026, 11, 2), date(2027, 2, 1))
 """Days on which a centre sends its screening, enrolment and risk tables."""
-UPDATES = (date(2027, 8, 2), date(2028, 2, 1), date(2029, 2, 8))
+UPDATES = (date(2027, 8, 2), date(2028, 7, 31), date(2029, 2, 8))
 """Days on which a centre sends its outcomes; the last one is before the data lock."""
 LATE = date(2029, 3, 15)
 """Day on which what came after the lock is sent."""

@@ -72,8 +72,8 @@ subgroups = ["sex"]
 bootstrap = 1000
 seed = 20260130
 [[analysis.interim]]
-name = "primary completion"
-not_before = 2028-01-30
+name = "interim look"
+not_before = 2028-07-31
 
 [anchors]
 every_days = 120
