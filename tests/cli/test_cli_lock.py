@@ -235,3 +235,16 @@ def test_wrong_use_is_explained(metastra, model, tmp_path):
     assert done.returncode == 2
     assert "chmod 600" in done.stderr
     assert not open_bundle(model / "run" / "bundle").locked
+
+
+@pytest.mark.slow
+def test_the_run_judges_by_the_signed_plan(metastra, model):
+    """After the lock the declared measure comes first, held against the bound that was signed."""
+    assert lock(metastra, model).returncode == 0
+    assert metastra("run", model).returncode == 0
+    document = json.loads((model / "run" / "evaluation.json").read_text())
+    plan = open_bundle(model / "run" / "bundle").manifest.files["plan.json"].sha256
+    text = json.dumps(document["plan"])
+    assert plan in text
+    assert '"auc"' in text
+    assert "0.6" in text

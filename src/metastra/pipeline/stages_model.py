@@ -16,6 +16,7 @@ from metastra.errors import DataError, NotEstimable
 from metastra.evaluation.patients import Settings
 from metastra.evaluation.request import Request
 from metastra.pipeline.evaluate import judge
+from metastra.pipeline.plan_of_bundle import evaluation_plan
 from metastra.pipeline.predictions_table import PredictionRows, predictions_csv
 from metastra.pipeline.workshop import Stage, Workshop
 from metastra.storage import Recipe, completeness, json_bytes, product_parent
@@ -165,6 +166,7 @@ def _evaluation_files(work: Workshop) -> dict[str, bytes]:
         time_unit=study.endpoint.time_unit,
     )
     settings = Settings(
+        plan=evaluation_plan(bundle, study),
         bootstrap=_BOOTSTRAP,
         seed=study.study.seed,
         cutpoints=cuts.values if cuts else (),

@@ -127,7 +127,7 @@ def _contract(study: Study, fit: ClinicalFit, task: ClinicalTask) -> Contract:
 def _plan(fit: ClinicalFit, task: ClinicalTask) -> AnalysisPlan:
     return AnalysisPlan(
         primary=PrimaryMeasure(measure="auc", horizon=task.primary_horizon),
-        secondary=("O/E", "calibration slope", "IPA", "Uno's C", "net benefit"),
+        secondary=("oe_ratio", "slope", "ipa", "uno"),
         thresholds=_THRESHOLDS,
         cutpoints=fit.cutpoints.values if fit.cutpoints else (),
         missing_data="predictors by the locked rule of the contract; outcomes are never imputed",
