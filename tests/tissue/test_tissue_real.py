@@ -114,7 +114,7 @@ def test_tiles_fall_out_as_labelled(shared, artefact, code, yes, no):
 
 @pytest.mark.slow
 def test_folds_against_the_slides_reference(shared):
-    """Three of five folds, three false calls of 87: dense rims of tissue.
+    """Three of five folds, two false calls of 87: dense rims of tissue.
 
     Missed are a fold that cuts off a corner of 900 µm² and creases in pale matrix.
     """
@@ -122,7 +122,7 @@ def test_folds_against_the_slides_reference(shared):
     (caught, folds), (spared, others) = rates("fold", {k: v > 0.02 for k, v in shares.items()})
     assert (caught, folds) == (3, 5)
     assert others == 87
-    assert spared == 84
+    assert spared == 85
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from metastra.tissue.light import Light
+from metastra.tissue.light import Light, window_px
 from metastra.tissue.marks import bubble_map, pen_map
 
 __all__ = ["find_tissue", "tissue_of"]
@@ -83,7 +83,7 @@ def tissue_of(light: Light, marks: NDArray[np.bool_]) -> NDArray[np.bool_]:
     noise = _NOISE_TIMES * _noise(light)
     stained = light.chroma >= max(_LEAST_CHROMA, noise)
     stained |= (light.chroma >= max(_PALE_CHROMA, noise)) & (light.mean >= _PALE_MEAN)
-    stained &= ~(marks | light.dark) & _at_the_pixel(light)
+    stained &= ~(marks | _beside_fill(light)) & _at_the_pixel(light)
     stained = _without_small_holes(light, stained) & ~marks
     labels, count = ndimage.label(stained, _EIGHT)
     if not count:
@@ -97,6 +97,15 @@ def tissue_of(light: Light, marks: NDArray[np.bool_]) -> NDArray[np.bool_]:
     keep &= colour >= _LEAST_COLOUR * dark
     keep[0] = False
     return keep[labels]
+
+
+def _beside_fill(light: Light) -> NDArray[np.bool_]:
+    """Black fill and its rim, where the average mixes it with what lies beside it."""
+    if not light.dark.any():
+        return light.dark
+    side = 2 * window_px(light.mpp) + 1
+    rim: NDArray[np.bool_] = ndimage.maximum_filter(light.dark.view(np.uint8), side) > 0
+    return rim
 
 
 def _at_the_pixel(light: Light) -> NDArray[np.bool_]:
