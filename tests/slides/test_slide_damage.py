@@ -146,6 +146,16 @@ def test_a_bad_tile_is_named_and_spoils_nothing_else(name, tmp_path):
     assert read > 12
 
 
+def test_a_real_slide_cut_in_half_is_called_cut_short(shared, tmp_path):
+    """Aperio writes its tags last: a broken copy has none, and is told so."""
+    data = (shared / "data" / "wsi" / "CMU-1-Small-Region.svs").read_bytes()
+    path = tmp_path / "half.svs"
+    path.write_bytes(data[: len(data) // 2])
+
+    with pytest.raises(SlideError, match=r"SL004 half\.svs: the file ends after 969477 bytes"):
+        open_slide(path)
+
+
 def test_two_kilobytes_that_claim_a_slide_are_refused(tmp_path):
     """60,000² pixels in 2,000 bytes: a decompression bomb or a damaged header, refused at once."""
     bomb = tmp_path / "bomb.tif"

@@ -126,6 +126,8 @@ def _chain(stream: BinaryIO, *, ndpi: bool) -> Iterator[_Tags]:
     place, count_form, size = ("Q", "Q", 20) if big else ("Q" if ndpi else "I", "H", 12)
     seen: set[int] = set()
     offset = _one(stream, order + place)
+    if offset >= stream.seek(0, 2):
+        yield {_END: offset, _END_OF: "tags"}
     while offset and len(seen) < _MAX_PAGES:
         if offset in seen:
             raise _CircularPagesError
