@@ -124,7 +124,7 @@ def final_document(
         settings,
         bundle=protocol.bundle.digest,
         predictions_sha256=digest_bytes(opened_table(cases)),
-        flow={"predicted": flow["boxes"][2]["n"], "judged": patients.n},
+        flow={"judged": patients.n},
     )
     judged = evaluation.to_json()
     past = past_looks(state)
