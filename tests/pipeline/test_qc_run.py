@@ -266,6 +266,21 @@ def test_fluorescence_is_named_not_failed(shared, tmp_path):
     assert row["tissue_fraction"] == ""
 
 
+def test_a_faint_slide_is_told_from_the_others_of_its_site(tmp_path):
+    """Below half the median of at least eight slides; fewer are not compared."""
+    paths = []
+    for number, left in enumerate([1.0] * 7 + [0.4], start=1):
+        density = left * tissue_density(120, 120, 2.0, seed=number)
+        path = tmp_path / f"slide{number}.png"
+        Image.fromarray(with_tissue(glass(160, 160), density, 20, 20)).save(path)
+        paths.append(path)
+    run(paths, tmp_path / "all")
+    codes = [row["codes"].split() for row in table(tmp_path / "all")]
+    assert ["QC012" in found for found in codes] == [False] * 7 + [True]
+    run(paths[1:], tmp_path / "few")
+    assert not any("QC012" in row["codes"] for row in table(tmp_path / "few"))
+
+
 def test_drawn_outlines_carry_letters(pictures):
     """The picture of a slide shows where the ink is, in its colour and with its letter."""
     from metastra.tissue.drawing import COLOURS, draw_quality, to_jpeg

@@ -12,7 +12,7 @@ from metastra.errors import ConfigError, ResourceError
 from metastra.executor import Executor, Failure, Limits, ProcessPool, Result, Task
 from metastra.pipeline.qc_review import apply_review, read_review
 from metastra.pipeline.qc_sheet import sheet_bytes
-from metastra.pipeline.qc_table import SlideRow, table_bytes, template_bytes
+from metastra.pipeline.qc_table import SlideRow, table_bytes, template_bytes, with_faint
 from metastra.pipeline.qc_task import assess_file, product_of
 from metastra.progress import track
 from metastra.storage import (
@@ -196,6 +196,7 @@ def run_qc(
     ]
     with hold(request.out):
         rows, made = _assess_all(request, pool, tasks)
+        rows = with_faint(rows)
         if review is not None:
             rows = apply_review(rows, decisions, file=review.name)
         _write_tables(request.out, rows)

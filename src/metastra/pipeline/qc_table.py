@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from statistics import median
 from typing import Any
 
 from metastra.storage import csv_bytes
 from metastra.tissue.quality import ARTEFACTS
 
-__all__ = ["COLUMNS", "Decision", "SlideRow", "table_bytes", "template_bytes"]
+__all__ = ["COLUMNS", "Decision", "SlideRow", "table_bytes", "template_bytes", "with_faint"]
+
+_FEWEST_TO_COMPARE, _FAINT_SHARE = 8, 0.5
 
 COLUMNS: tuple[str, ...] = (
     "FILENAME",
@@ -82,6 +85,8 @@ class SlideRow:
         Why it failed, in one line; empty otherwise.
     decision : Decision, optional
         Of a reviewer.
+    faint : bool
+        Whether its stain is faint beside the others; see `with_faint`.
     """
 
     filename: str
@@ -91,6 +96,7 @@ class SlideRow:
     picture: bytes = b""
     error: str = ""
     decision: Decision | None = None
+    faint: bool = False
 
     @property
     def slide(self) -> str:
@@ -113,7 +119,34 @@ class SlideRow:
     @property
     def codes(self) -> tuple[str, ...]:
         """Codes that were found, each once."""
-        return tuple(dict.fromkeys(item["code"] for item in self.found.get("codes", ())))
+        own = [item["code"] for item in self.found.get("codes", ())]
+        return tuple(dict.fromkeys([*own, "QC012"] if self.faint else own))
+
+    @property
+    def stain(self) -> float | None:
+        """Absorbance of green of an assessed slide's tissue; None for others."""
+        density: float | None = self.found.get("measures", {}).get("stain")
+        return density if self.status == "assessed" else None
+
+
+def with_faint(rows: Sequence[SlideRow]) -> tuple[SlideRow, ...]:
+    """Mark slides whose stain is below half the median of the run.
+
+    Parameters
+    ----------
+    rows : sequence of SlideRow
+        Of the run.
+
+    Returns
+    -------
+    tuple of SlideRow
+        In the same order; unmarked where fewer than eight slides were assessed.
+    """
+    known = [row.stain for row in rows if row.stain is not None]
+    if len(known) < _FEWEST_TO_COMPARE:
+        return tuple(rows)
+    limit = _FAINT_SHARE * median(known)
+    return tuple(replace(row, faint=row.stain is not None and row.stain < limit) for row in rows)
 
 
 def table_bytes(rows: Sequence[SlideRow]) -> bytes:

@@ -21,7 +21,7 @@ __all__ = [
 
 COARSEST_FOLD_MPP = 16.0
 """Above this, a fold of 30 µm is narrower than the average that is judged."""
-PALE_BELOW = 0.18
+PALE_BELOW = 0.09
 """Absorbance of green, 90th percentile within 250 µm, under which tissue counts as faded."""
 
 _FOLD_WINDOW_UM = 24.0
