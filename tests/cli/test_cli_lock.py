@@ -55,6 +55,22 @@ def lock(metastra, model: Path, *more: object):
     return metastra("lock", model, "--key", model.parent / "key.pem", "--plan", plan, *more)
 
 
+@pytest.fixture(scope="module")
+def _locked(_made, tmp_path_factory, metastra) -> Path:
+    folder = tmp_path_factory.mktemp("locked") / "study"
+    for name in ("key.pem", "key.pem.pub", "plan.toml"):
+        shutil.copy2(_made.parent / name, folder.parent / name)
+    shutil.copytree(_made, folder, symlinks=True)
+    assert lock(metastra, folder).returncode == 0
+    return folder
+
+
+@pytest.fixture
+def sealed(_locked, tmp_path) -> Path:
+    """The study with its bundle locked."""
+    return Path(shutil.copytree(_locked, tmp_path / "sealed", symlinks=True))
+
+
 def test_a_key_is_made_and_never_overwritten(metastra, tmp_path):
     """Exit 0 and a private file; exit 2 the second time."""
     done = metastra("lock", "--new-key", tmp_path / "k.pem", "--json")
@@ -106,33 +122,31 @@ def test_from_the_run_to_a_verified_bundle_and_back(metastra, model):
 
 
 @pytest.mark.slow
-def test_a_changed_study_does_not_reach_a_locked_bundle(metastra, model):
+def test_a_changed_study_does_not_reach_a_locked_bundle(metastra, sealed):
     """Exit 5, the reason, and every byte of the bundle as it was."""
-    assert lock(metastra, model).returncode == 0
-    folder = model / "run" / "bundle"
+    folder = sealed / "run" / "bundle"
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    table = model / "north" / "clini.csv"
+    table = sealed / "north" / "clini.csv"
     table.write_text(table.read_text().replace(",left,", ",right,", 1))
-    done = metastra("run", model)
+    done = metastra("run", sealed)
     assert done.returncode == 5
     assert "the bundle is locked and would be changed" in done.stderr
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "contract.json", "plan.json", "bundle.json"])
-def test_any_change_is_exit_five_with_the_file_named(metastra, model, name):
+def test_any_change_is_exit_five_with_the_file_named(metastra, sealed, name):
     """One byte of one file."""
-    assert lock(metastra, model).returncode == 0
-    path = model / "run" / "bundle" / name
+    path = sealed / "run" / "bundle" / name
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(bytes(data))
-    done = metastra("verify", model)
+    done = metastra("verify", sealed)
     assert done.returncode == 5
     assert name in done.stdout or (name == "bundle.json" and "signature.json" in done.stdout)
     assert "does not hold" in done.stdout
-    risks = model.parent / "risks.csv"
-    refused = metastra("predict", model, model / "south" / "clini.tsv", "--out", risks)
+    risks = sealed.parent / "risks.csv"
+    refused = metastra("predict", sealed, sealed / "south" / "clini.tsv", "--out", risks)
     assert refused.returncode == 5
     assert not risks.exists()
 
@@ -238,12 +252,11 @@ def test_wrong_use_is_explained(metastra, model, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_run_judges_by_the_signed_plan(metastra, model):
+def test_the_run_judges_by_the_signed_plan(metastra, sealed):
     """After the lock the declared measure comes first, held against the bound that was signed."""
-    assert lock(metastra, model).returncode == 0
-    assert metastra("run", model).returncode == 0
-    document = json.loads((model / "run" / "evaluation.json").read_text())
-    plan = open_bundle(model / "run" / "bundle").manifest.files["plan.json"].sha256
+    assert metastra("run", sealed).returncode == 0
+    document = json.loads((sealed / "run" / "evaluation.json").read_text())
+    plan = open_bundle(sealed / "run" / "bundle").manifest.files["plan.json"].sha256
     text = json.dumps(document["plan"])
     assert plan in text
     assert '"auc"' in text

@@ -139,6 +139,7 @@ def test_with_many_patients_it_is_as_good_as_its_predictors_allow(outside, attai
     assert ratio == pytest.approx(1.0, abs=0.1)
 
 
+@pytest.mark.slow
 def test_with_few_patients_it_comes_near(outside, attainable):
     """Studies of the demo's size (some 340 patients, 40 events): on average within 0.06."""
     found = [judged(development(600, seed=seed), outside)[0] for seed in range(1, 7)]
@@ -147,6 +148,7 @@ def test_with_few_patients_it_comes_near(outside, attainable):
     assert min(found) > 0.55
 
 
+@pytest.mark.slow
 def test_permuted_outcomes_give_chance(outside):
     """With outcomes of other patients nothing is left: the AUC scatters around one half."""
     found = []
