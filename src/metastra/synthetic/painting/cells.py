@@ -54,11 +54,11 @@ MUSCLE_TURN = 0.9273
 
 LOOKS: dict[NucleusType, Look] = {
     NucleusType.TUMOUR: Look(
-        long_um=5.6, short_um=2.9, spread=0.16, reach_um=2.85,
+        long_um=5.3, short_um=2.9, spread=0.14, reach_um=3.3,
         haematoxylin=1.12, rim=0.7, clumps=0.6,
     ),
     NucleusType.NORMAL: Look(
-        long_um=4.3, short_um=2.5, spread=0.10, reach_um=2.3,
+        long_um=4.2, short_um=2.4, spread=0.10, reach_um=2.5,
         haematoxylin=1.05, rim=0.45, clumps=0.4,
     ),
     NucleusType.LYMPHOCYTE: Look(
