@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
 
 from metastra.cli.console import RESEARCH_USE, print_json, result, say
-from metastra.cli.exits import verb
+from metastra.cli.exits import Exit, verb
 from metastra.cli.options import AsJson, KeyFile, StudyFile
 
 __all__ = ["register"]
@@ -36,6 +37,10 @@ def register(app: typer.Typer) -> None:
         redraw: Annotated[
             bool, typer.Option("--redraw", help="Draw the folds again, which a run never does.")
         ] = False,
+        workers: Annotated[
+            int | None,
+            typer.Option(min=1, metavar="N", help="Slides at a time; one a core by default."),
+        ] = None,
         key: KeyFile = None,
         as_json: AsJson = False,
     ) -> None:
@@ -45,10 +50,19 @@ def register(app: typer.Typer) -> None:
         from metastra.progress import automatic_progress, use_progress
 
         with use_progress(automatic_progress()):
-            summary = run_study(open_study(study, key), only=only, dry_run=dry_run, redraw=redraw)
+            summary = run_study(
+                open_study(study, key),
+                only=only,
+                dry_run=dry_run,
+                redraw=redraw,
+                workers=workers or len(os.sched_getaffinity(0)),
+                tell=say,
+            )
         if as_json:
             print_json(summary.to_json())
-            return
-        for line in summary.lines():
-            result(line)
-        say(RESEARCH_USE)
+        else:
+            for line in summary.lines():
+                result(line)
+            say(RESEARCH_USE)
+        if summary.n_failed:
+            raise typer.Exit(int(Exit.SOME_FAILED))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from metastra.bundle.writing import refuse_locked
 from metastra.errors import ConfigError, DataError, IntegrityError, NotEstimable
+from metastra.executor import Executor
 from metastra.pipeline.opening import OpenedStudy
 from metastra.pipeline.page import page_bytes
 from metastra.pipeline.stages import STAGES
@@ -45,12 +47,15 @@ class StageResult:
         Why it had to be made, was left out, or cannot be estimated.
     digest : str or None
         Of the product.
+    failed : int
+        Items that failed in it, for instance slides.
     """
 
     stage: str
     done: str
     reasons: tuple[str, ...] = ()
     digest: str | None = None
+    failed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +79,11 @@ class RunSummary:
     results: tuple[StageResult, ...]
     dry: bool = False
 
+    @property
+    def n_failed(self) -> int:
+        """Items that failed in any stage."""
+        return sum(item.failed for item in self.results)
+
     def lines(self) -> list[str]:
         """Say what was done, a line for each stage.
 
@@ -86,7 +96,8 @@ class RunSummary:
         lines = []
         for item in self.results:
             why = f"  ({'; '.join(item.reasons)})" if item.reasons else ""
-            lines.append(f"{item.stage:<{width}}  {item.done}{why}")
+            failed = f", {item.failed} failed" if item.failed else ""
+            lines.append(f"{item.stage:<{width}}  {item.done}{failed}{why}")
         page = self.run_dir / "report" / "index.html"
         if not self.dry and page.exists():
             lines.append(f"report: {page}")
@@ -109,6 +120,7 @@ class RunSummary:
                     "done": item.done,
                     "reasons": list(item.reasons),
                     "digest": item.digest,
+                    "failed": item.failed,
                 }
                 for item in self.results
             ],
@@ -116,7 +128,14 @@ class RunSummary:
 
 
 def run_study(
-    opened: OpenedStudy, *, only: str | None = None, dry_run: bool = False, redraw: bool = False
+    opened: OpenedStudy,
+    *,
+    only: str | None = None,
+    dry_run: bool = False,
+    redraw: bool = False,
+    workers: int = 1,
+    executor: Executor | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> RunSummary:
     """Run the stages that are missing or stale.
 
@@ -130,6 +149,12 @@ def run_study(
         Only say what would run and why.
     redraw : bool
         Draw the folds anew, which nothing else does.
+    workers : int
+        Slides at a time.
+    executor : Executor, optional
+        Where slides are worked on; child processes of this machine by default.
+    tell : callable, optional
+        Told what happens at Ctrl-C.
 
     Returns
     -------
@@ -141,21 +166,22 @@ def run_study(
     DataError
         When the data are refused; ``report/refused.html`` then shows the problems.
     ConfigError
-        If `only` is no stage.
+        If `only` is no stage of this study.
     BusyError
         If another process runs this study.
     """
-    chosen = _chosen(only)
-    work = Workshop(opened=opened, redraw=redraw)
+    work = Workshop(opened=opened, redraw=redraw, workers=workers, executor=executor, tell=tell)
+    stages = tuple(stage for stage in STAGES if stage.wanted(work))
+    chosen = _chosen(stages, only)
     if dry_run:
-        results = _would_run(work, chosen)
+        results = _would_run(work, stages, chosen)
         return RunSummary(
             study=opened.study.study.name, run_dir=opened.run_dir, results=results, dry=True
         )
     with hold(opened.run_dir):
         sweep_orphans(opened.run_dir, older_than_s=_ORPHAN_AGE_S)
         try:
-            results = _run_all(work, chosen)
+            results = _run_all(work, stages, chosen)
         except DataError:
             if work.report.cohort is None:
                 write_bytes(opened.run_dir / _REFUSED_PAGE, page_bytes(work.report))
@@ -166,19 +192,23 @@ def run_study(
     return summary
 
 
-def _chosen(only: str | None) -> frozenset[str]:
-    names = [stage.name for stage in STAGES]
+def _chosen(stages: Sequence[Stage], only: str | None) -> frozenset[str]:
+    names = [stage.name for stage in stages]
     if only is None:
         return frozenset(names)
     if only not in names:
-        raise ConfigError(f"there is no stage {only!r}; the stages are {', '.join(names)}")
+        raise ConfigError(
+            f"there is no stage {only!r} in this study; its stages are {', '.join(names)}"
+        )
     return frozenset([only])
 
 
-def _run_all(work: Workshop, chosen: frozenset[str]) -> tuple[StageResult, ...]:
+def _run_all(
+    work: Workshop, stages: Sequence[Stage], chosen: frozenset[str]
+) -> tuple[StageResult, ...]:
     results: list[StageResult] = []
     absent: set[str] = set()
-    for stage in track(STAGES, label="run", unit="stage"):
+    for stage in track(stages, label="run", unit="stage"):
         result = _run(work, stage, chosen, absent)
         if stage.name in chosen and result.digest is None:
             absent.add(stage.name)
@@ -206,7 +236,13 @@ def _run(work: Workshop, stage: Stage, chosen: frozenset[str], absent: set[str])
     except NotEstimable as error:
         _remove_stale(work, stage, error.reason)
         return StageResult(stage=stage.name, done="not estimable", reasons=(error.reason,))
-    return StageResult(stage=stage.name, done="made", reasons=reasons, digest=manifest.digest)
+    return StageResult(
+        stage=stage.name,
+        done="made",
+        reasons=reasons,
+        digest=manifest.digest,
+        failed=stage.failed(work),
+    )
 
 
 def _needless(work: Workshop, stage: Stage, absent: set[str]) -> str:
@@ -231,6 +267,9 @@ def _reasons(work: Workshop, stage: Stage) -> tuple[str, ...]:
     reasons = completeness(work.opened.run_dir, stage.name, stage.recipe(work)).reasons
     if work.redraw and stage.name == "splits":
         reasons = (*reasons, "--redraw was given")
+    reasons = reasons or stage.lost(work)
+    if not reasons and (failed := stage.failed(work)):
+        reasons = (f"{failed} failed last time",)
     return reasons
 
 
@@ -239,11 +278,13 @@ def _digest(work: Workshop, stage: Stage) -> str | None:
     return None if record is None else record.digest
 
 
-def _would_run(work: Workshop, chosen: frozenset[str]) -> tuple[StageResult, ...]:
+def _would_run(
+    work: Workshop, stages: Sequence[Stage], chosen: frozenset[str]
+) -> tuple[StageResult, ...]:
     results: list[StageResult] = []
     stale: set[str] = set()
     absent: set[str] = set()
-    for stage in STAGES:
+    for stage in stages:
         if stage.name not in chosen:
             results.append(StageResult(stage=stage.name, done="left out"))
             continue

@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from metastra.digest import digest_value
+from metastra.pipeline.features_stage import (
+    features_failed,
+    features_files,
+    features_lost,
+    features_recipe_of_stage,
+)
 from metastra.pipeline.page import page_bytes
 from metastra.pipeline.stages_model import MODEL_STAGES
+from metastra.pipeline.study_slides import has_slides
 from metastra.pipeline.workshop import Stage, Workshop
 from metastra.storage import (
     Parent,
@@ -80,6 +87,15 @@ def _report_files(work: Workshop) -> dict[str, bytes]:
 
 STAGES: tuple[Stage, ...] = (
     Stage(name="cohort", recipe=_cohort_recipe, make=_cohort_files),
+    Stage(
+        name="features",
+        recipe=features_recipe_of_stage,
+        make=features_files,
+        needs=("cohort",),
+        wanted=has_slides,
+        failed=features_failed,
+        lost=features_lost,
+    ),
     Stage(name="splits", recipe=_splits_recipe, make=_splits_files, needs=("cohort",)),
     *MODEL_STAGES,
     Stage(name="report", recipe=_report_recipe, make=_report_files, needs=("cohort", "splits")),

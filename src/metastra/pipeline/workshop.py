@@ -14,6 +14,7 @@ from metastra.cohort.split import Split
 from metastra.cohort.split_store import redrawn_split, stored_split
 from metastra.cohort.split_units import Units
 from metastra.errors import DataError, IntegrityError, Severity
+from metastra.executor import Executor
 from metastra.pipeline.opening import OpenedStudy
 from metastra.storage import Manifest, Recipe, read_product_bytes, read_record, write_product
 
@@ -33,10 +34,19 @@ class Workshop:
         The study and its pseudonyms.
     redraw : bool
         Whether the folds are drawn anew.
+    workers : int
+        How many slides are worked on at a time.
+    tell : callable or None
+        Told what happens at Ctrl-C.
+    executor : Executor or None
+        Where slides are worked on; child processes of this machine where None.
     """
 
     opened: OpenedStudy
     redraw: bool = False
+    workers: int = 1
+    tell: Callable[[str], None] | None = None
+    executor: Executor | None = None
 
     @cached_property
     def report(self) -> CheckReport:
@@ -113,6 +123,54 @@ class Workshop:
         return replace(split, settings=study.validation, source=source)
 
 
+def always(_work: Workshop) -> bool:
+    """Say that every study has a stage.
+
+    Parameters
+    ----------
+    _work : Workshop
+        The study at work.
+
+    Returns
+    -------
+    bool
+        True.
+    """
+    return True
+
+
+def nothing(_work: Workshop) -> tuple[str, ...]:
+    """Say that a stage has no further reason to run again.
+
+    Parameters
+    ----------
+    _work : Workshop
+        The study at work.
+
+    Returns
+    -------
+    tuple of str
+        Empty.
+    """
+    return ()
+
+
+def never(_work: Workshop) -> int:
+    """Say that no item of a stage can fail.
+
+    Parameters
+    ----------
+    _work : Workshop
+        The study at work.
+
+    Returns
+    -------
+    int
+        0.
+    """
+    return 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """One step of a run that makes one product.
@@ -129,6 +187,12 @@ class Stage:
         Stages whose products it is made from; it is left out where one of them gave none.
     skip : callable, optional
         Why a study has no use for the stage; an empty text where it has.
+    wanted : callable
+        Whether a study has this stage at all; one that it has not is not listed.
+    failed : callable
+        How many items failed when it last ran; then it runs again, and the run says so.
+    lost : callable
+        Further reasons to run again, for instance files beside the product that are gone.
     """
 
     name: str
@@ -136,6 +200,9 @@ class Stage:
     make: Callable[[Workshop], Mapping[str, bytes]]
     needs: tuple[str, ...] = ()
     skip: Callable[[Workshop], str] | None = None
+    wanted: Callable[[Workshop], bool] = always
+    failed: Callable[[Workshop], int] = never
+    lost: Callable[[Workshop], tuple[str, ...]] = nothing
 
     def write(self, work: Workshop) -> Manifest:
         """Make the product and store it.

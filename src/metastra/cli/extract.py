@@ -1,0 +1,106 @@
+"""``metastra extract``: slides to verified feature files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from metastra.cli.console import RESEARCH_USE, print_json, result, say
+from metastra.cli.exits import Exit, verb
+from metastra.cli.options import AsJson
+
+__all__ = ["register"]
+
+_Slides = Annotated[
+    list[Path],
+    typer.Argument(metavar="SLIDE...", help="Slides; a folder stands for the files in it."),
+]
+_Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the feature files.")]
+_Encoder = Annotated[str, typer.Option(metavar="NAME", help="What turns a tile into features.")]
+_TargetMpp = Annotated[
+    float | None,
+    typer.Option(metavar="MPP", help="µm per pixel of the tiles; the encoder's own by default."),
+]
+_TilePx = Annotated[
+    int | None, typer.Option(metavar="N", help="Side of a tile; the encoder's own by default.")
+]
+_SlideMpp = Annotated[
+    float | None,
+    typer.Option(metavar="MPP", help="µm per pixel of these slides, where the files do not say."),
+]
+_Region = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="GEOJSON",
+        help="Only tiles inside this region; a folder with SLIDE.geojson for several slides.",
+    ),
+]
+_Workers = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Slides at a time; one a core by default.")
+]
+_MemoryGb = Annotated[
+    float, typer.Option(min=0.5, metavar="GB", help="Address space that one slide may take.")
+]
+_Wait = Annotated[
+    float,
+    typer.Option(min=0, metavar="SECONDS", help="Wait so long for another run in the folder."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line.
+
+    Parameters
+    ----------
+    app : typer.Typer
+        The command line.
+    """
+
+    @app.command(epilog="Example: metastra extract slides/*.svs --out features --workers 4")
+    @verb
+    def extract(
+        slides: _Slides,
+        out: _Out,
+        encoder: _Encoder = "morphology",
+        target_mpp: _TargetMpp = None,
+        tile_px: _TilePx = None,
+        slide_mpp: _SlideMpp = None,
+        region: _Region = None,
+        workers: _Workers = None,
+        memory_gb: _MemoryGb = 4.0,
+        wait: _Wait = 0.0,
+        as_json: AsJson = False,
+    ) -> None:
+        """Turn slides into feature files that metastra, TRIDENT and Patho-Bench read.
+
+        What is finished is left alone, so the same command goes on after a crash or Ctrl-C.
+        """
+        from metastra.pipeline.extract import ExtractRequest
+        from metastra.pipeline.extract import extract as run
+        from metastra.progress import automatic_progress, use_progress
+
+        request = ExtractRequest(
+            slides=tuple(slides),
+            out=out,
+            encoder=encoder,
+            target_mpp=target_mpp,
+            tile_px=tile_px,
+            slide_mpp=slide_mpp,
+            region=region,
+            workers=workers or len(os.sched_getaffinity(0)),
+            memory_bytes=int(memory_gb * 1e9),
+            wait_s=wait,
+        )
+        with use_progress(automatic_progress()):
+            summary = run(request, tell=say)
+        if as_json:
+            print_json(summary.to_json())
+        else:
+            for line in summary.lines():
+                result(line)
+            say(RESEARCH_USE)
+        if summary.counts["failed"]:
+            raise typer.Exit(int(Exit.SOME_FAILED))

@@ -1,0 +1,1 @@
+"""From a slide to its verified feature file: quality, grid, tiles, encoder, store."""

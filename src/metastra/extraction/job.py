@@ -1,0 +1,140 @@
+"""What is to be done for one slide, as plain values that reach another process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from metastra.encoders.encoder import EncoderCard
+from metastra.errors import ConfigError
+from metastra.slides.slide import MppSource
+from metastra.tiles.grid import TileSpec
+
+__all__ = ["SlideJob", "spec_for"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlideJob:
+    """One slide on its way to a feature file.
+
+    Parameters
+    ----------
+    path : str
+        The slide.
+    name : str
+        Of the feature file, without its ending; the only name that is stored.
+    folder, prefix : str
+        The store: its folder, and the folder inside it.
+    encoder : str
+        Name of the encoder.
+    target_mpp : float
+        Micrometres per pixel of the tiles.
+    tile_px : int
+        Side of a tile in pixels.
+    mpp : float or None
+        Micrometres per level-0 pixel where the user states them.
+    mpp_source : {"option", "table"}
+        Where the user states them.
+    region : str or None
+        A GeoJSON file that limits the tiles.
+    batch : int
+        Tiles in memory at a time.
+    is_features : bool
+        Whether `path` is a feature file, to be brought into the store.
+    shown : str
+        What messages call the slide; its file name where nothing else is given.
+
+    Examples
+    --------
+    >>> job = SlideJob(path="a.svs", name="a", folder="out", encoder="morphology")
+    >>> SlideJob.from_plain(job.to_plain()) == job
+    True
+    """
+
+    path: str
+    name: str
+    folder: str
+    encoder: str
+    prefix: str = ""
+    target_mpp: float = 0.5
+    tile_px: int = 224
+    mpp: float | None = None
+    mpp_source: MppSource = "option"
+    region: str | None = None
+    batch: int = 64
+    is_features: bool = False
+    shown: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.shown:
+            object.__setattr__(self, "shown", Path(self.path).name)
+
+    @property
+    def spec(self) -> TileSpec:
+        """How the slide is tiled."""
+        return TileSpec(target_mpp=self.target_mpp, tile_px=self.tile_px)
+
+    @property
+    def source(self) -> str:
+        """The slide's file name, without its folder."""
+        return Path(self.path).name
+
+    def to_plain(self) -> dict[str, Any]:
+        """Write the job as plain values.
+
+        Returns
+        -------
+        dict
+            What `from_plain` reads.
+        """
+        return asdict(self)
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any]) -> SlideJob:
+        """Read a job.
+
+        Parameters
+        ----------
+        values : mapping
+            What `to_plain` wrote.
+
+        Returns
+        -------
+        SlideJob
+            Equal to the one that was written.
+        """
+        return cls(**values)
+
+
+def spec_for(card: EncoderCard, target_mpp: float | None, tile_px: int | None) -> TileSpec:
+    """Choose the tiling for an encoder: its own, unless something else is asked for.
+
+    Parameters
+    ----------
+    card : EncoderCard
+        Of the encoder.
+    target_mpp : float or None
+        Micrometres per pixel that are asked for.
+    tile_px : int or None
+        Side of a tile that is asked for.
+
+    Returns
+    -------
+    TileSpec
+        That of the card.
+
+    Raises
+    ------
+    ConfigError
+        If something is asked for that the encoder was not made for.
+    """
+    asked = (card.mpp if target_mpp is None else target_mpp, tile_px or card.tile_px)
+    if asked != (card.mpp, card.tile_px):
+        raise ConfigError(
+            f"encoder {card.name!r} was made for tiles of {card.tile_px} px at {card.mpp:g} µm per "
+            f"pixel, not {asked[1]} px at {asked[0]:g}; leave out --target-mpp and --tile-px, or "
+            "take another encoder"
+        )
+    return TileSpec(target_mpp=card.mpp, tile_px=card.tile_px)

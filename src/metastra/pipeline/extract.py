@@ -1,0 +1,330 @@
+"""``extract``: loose slides to a folder of feature files, with a summary and a manifest."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from metastra.encoders.encoder import EncoderCard
+from metastra.encoders.registry import get_encoder
+from metastra.errors import ConfigError
+from metastra.executor import Executor, Limits, ProcessPool
+from metastra.extraction.batch import LIMITS, SlideFate, extract_all
+from metastra.extraction.job import SlideJob, spec_for
+from metastra.extraction.naming import name_slides
+from metastra.extraction.slide import QUALITY_RULE
+from metastra.storage import csv_bytes, hold, json_bytes, sweep_orphans, write_bytes
+from metastra.tiles.grid import TileSpec
+from metastra.version import VERSION
+
+__all__ = ["ExtractRequest", "ExtractSummary", "extract"]
+
+MANIFEST = "extract.json"
+TABLE = "extract.csv"
+_STATES = ("done", "excluded", "failed", "not begun")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractRequest:
+    """What is to be extracted, and where to.
+
+    Parameters
+    ----------
+    slides : tuple of Path
+        Slides; a folder stands for the files in it.
+    out : Path
+        Folder of the feature files.
+    encoder : str
+        Name of the encoder.
+    target_mpp, tile_px : float or None, int or None
+        Of the tiles; the encoder's own where None.
+    slide_mpp : float or None
+        Micrometres per level-0 pixel of all these slides, where the files do not say or are wrong.
+    region : Path or None
+        A GeoJSON file for the one slide, or a folder with a ``.geojson`` named as each slide.
+    workers : int
+        Slides at a time.
+    memory_bytes : int or None
+        Address space of each worker.
+    wait_s : float
+        How long to wait for another process that works in `out`.
+    """
+
+    slides: tuple[Path, ...]
+    out: Path
+    encoder: str = "morphology"
+    target_mpp: float | None = None
+    tile_px: int | None = None
+    slide_mpp: float | None = None
+    region: Path | None = None
+    workers: int = 1
+    memory_bytes: int | None = LIMITS.memory_bytes
+    wait_s: float = 0.0
+
+    def pool(self, tell: Callable[[str], None] | None) -> ProcessPool:
+        """Make the executor.
+
+        Parameters
+        ----------
+        tell : callable or None
+            Told what happens at Ctrl-C.
+
+        Returns
+        -------
+        ProcessPool
+            With the limits of this request.
+        """
+        limits = Limits(memory_bytes=self.memory_bytes, quiet_s=LIMITS.quiet_s)
+        return ProcessPool(workers=self.workers, limits=limits, tell=tell)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractSummary:
+    """What became of the slides.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the feature files.
+    card : EncoderCard
+        Of the encoder.
+    spec : TileSpec
+        How the slides were tiled.
+    fates : tuple of SlideFate
+        In the order in which the slides were named.
+    """
+
+    out: Path
+    card: EncoderCard
+    spec: TileSpec
+    fates: tuple[SlideFate, ...] = field(default_factory=tuple)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Slides by what became of them."""
+        found = Counter(fate.state for fate in self.fates)
+        return {state: found[state] for state in _STATES}
+
+    def lines(self) -> list[str]:
+        """Say what was done, a line for each slide.
+
+        Returns
+        -------
+        list of str
+            For a person.
+        """
+        width = max([len(fate.job.shown) for fate in self.fates] or [0])
+        lines = [f"{fate.job.shown:<{width}}  {_line(fate)}" for fate in self.fates]
+        told = ", ".join(f"{count} {state}" for state, count in self.counts.items() if count)
+        lines.append(f"{len(self.fates)} slides: {told or 'none'}")
+        seconds = sum(fate.wall_s for fate in self.fates if fate.outcome and fate.outcome.made)
+        tiles = sum(
+            fate.outcome.n_tiles for fate in self.fates if fate.outcome and fate.outcome.made
+        )
+        peak = max([fate.peak_bytes for fate in self.fates] or [0])
+        if tiles and seconds:
+            lines.append(
+                f"{tiles} tiles at {tiles / seconds:.0f} tiles/s and worker, "
+                f"at most {peak / 1e6:.0f} MB a worker"
+            )
+        lines.append(f"features: {self.out}")
+        return lines
+
+    def to_json(self) -> dict[str, Any]:
+        """Write the summary as plain values; nothing in it depends on when or how fast it ran.
+
+        Returns
+        -------
+        dict
+            Strict JSON, as it stands in ``extract.json``.
+        """
+        return {
+            "metastra": VERSION,
+            "encoder": self.card.to_json(),
+            "tiles": {
+                "target_mpp": self.spec.target_mpp,
+                "tile_px": self.spec.tile_px,
+                "side_um": self.spec.side_um,
+            },
+            "quality": QUALITY_RULE,
+            "counts": self.counts,
+            "slides": [_plain(fate) for fate in self.fates],
+            "research_use": "Research use only. Not for diagnosis or treatment.",
+        }
+
+
+def extract(
+    request: ExtractRequest,
+    *,
+    executor: Executor | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> ExtractSummary:
+    """Make the feature files of slides, those that are there and whole left alone.
+
+    Parameters
+    ----------
+    request : ExtractRequest
+        What is to be extracted.
+    executor : Executor, optional
+        Where slides are worked on; child processes of this machine by default.
+    tell : callable, optional
+        Told what happens at Ctrl-C.
+
+    Returns
+    -------
+    ExtractSummary
+        With every slide: done, excluded or failed.
+
+    Raises
+    ------
+    DataError
+        SL057 if several slides would share a feature file.
+    ConfigError
+        If an option contradicts another, or there is no slide.
+    BusyError
+        If another process works in the folder.
+    ResourceError, IntegrityError
+        If the folder cannot be written to, or its disk is not reliable.
+    KeyboardInterrupt
+        After Ctrl-C, when the slides at work are finished and the summary is written.
+    """
+    card = get_encoder(request.encoder).card
+    spec = spec_for(card, request.target_mpp, request.tile_px)
+    jobs = _jobs(request, spec)
+    fates: dict[str, SlideFate] = {}
+
+    def summary() -> ExtractSummary:
+        ordered = tuple(fates.get(job.name, SlideFate(job=job)) for job in jobs)
+        return ExtractSummary(out=request.out, card=card, spec=spec, fates=ordered)
+
+    with hold(request.out, wait_s=request.wait_s):
+        sweep_orphans(request.out, older_than_s=0)
+        with contextlib.ExitStack() as last:
+            last.callback(lambda: _leave_manifest(summary()))
+            for fate in extract_all(executor or request.pool(tell), jobs):
+                fates[fate.job.name] = fate
+    return summary()
+
+
+def slide_files(paths: Sequence[Path]) -> Iterator[Path]:
+    """Give the slides that a command line names.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files, and folders that stand for the files in them.
+
+    Yields
+    ------
+    Path
+        Files as they are; of a folder those that are not hidden, sorted.
+    """
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(
+                item for item in path.iterdir() if item.is_file() and not item.name.startswith(".")
+            )
+        else:
+            yield path
+
+
+def _jobs(request: ExtractRequest, spec: TileSpec) -> list[SlideJob]:
+    named = name_slides(list(slide_files(request.slides)))
+    if not named:
+        raise ConfigError("no slide was named; give slides, or folders with slides in them")
+    return [
+        SlideJob(
+            path=str(path),
+            name=name,
+            folder=str(request.out),
+            encoder=request.encoder,
+            target_mpp=spec.target_mpp,
+            tile_px=spec.tile_px,
+            mpp=request.slide_mpp,
+            region=_region(request.region, name, n_slides=len(named)),
+        )
+        for name, path in named.items()
+    ]
+
+
+def _region(given: Path | None, name: str, *, n_slides: int) -> str | None:
+    if given is None:
+        return None
+    if given.is_dir():
+        path = given / f"{name}.geojson"
+        if not path.is_file():
+            raise ConfigError(f"--region {given}: there is no {path.name} for slide {name!r}")
+        return str(path)
+    if n_slides > 1:
+        raise ConfigError(
+            f"--region {given} is one file for {n_slides} slides; give a folder with a .geojson "
+            "named as each slide"
+        )
+    if not given.is_file():
+        raise ConfigError(f"--region {given}: there is no such file")
+    return str(given)
+
+
+def _leave_manifest(summary: ExtractSummary) -> None:
+    write_bytes(summary.out / MANIFEST, json_bytes(summary.to_json()))
+    header = ["SLIDE", "state", "n_tiles", "n_grid", "mpp_x", "mpp_y", "reason"]
+    rows = []
+    for fate in summary.fates:
+        outcome = fate.outcome
+        numbers: list[Any] = [None] * 4
+        if outcome is not None:
+            numbers = [outcome.n_tiles, outcome.n_grid, *outcome.mpp]
+        rows.append([fate.job.shown, fate.state, *numbers, _reason(fate)])
+    write_bytes(summary.out / TABLE, csv_bytes(header, rows))
+
+
+def _reason(fate: SlideFate) -> str:
+    if fate.failure is not None:
+        return "; ".join(f"{item.code} {item.found}" for item in fate.failure.problems)
+    return fate.outcome.excluded if fate.outcome is not None else ""
+
+
+def _line(fate: SlideFate) -> str:
+    outcome = fate.outcome
+    if fate.failure is not None:
+        return "failed    " + "; ".join(
+            f"{item.code} {item.found}" + (f" → {item.hint}" if item.hint else "")
+            for item in fate.failure.problems
+        )
+    if outcome is None:
+        return "not begun"
+    if outcome.excluded:
+        return f"excluded  {outcome.excluded}"
+    lost = ", ".join(f"{count} by {code}" for code, count in sorted(outcome.dropped.items()))
+    known = "" if outcome.made else ", up to date"
+    return f"done      {outcome.n_tiles} of {outcome.n_grid} tiles{known}" + (
+        f" (dropped: {lost})" if lost else ""
+    )
+
+
+def _plain(fate: SlideFate) -> dict[str, Any]:
+    outcome, failure = fate.outcome, fate.failure
+    values: dict[str, Any] = {"slide": fate.job.shown, "state": fate.state}
+    if outcome is not None:
+        values |= {
+            "features": f"{fate.job.prefix}{outcome.name}.h5",
+            "n_tiles": outcome.n_tiles,
+            "n_grid": outcome.n_grid,
+            "dropped": dict(sorted(outcome.dropped.items())),
+            "excluded": outcome.excluded or None,
+            "mpp": list(outcome.mpp),
+            "mpp_source": outcome.mpp_source,
+            "slide_digest": outcome.slide_digest,
+            "digest": outcome.digest,
+        }
+    if failure is not None:
+        values |= {
+            "cause": failure.cause.value,
+            "kind": failure.kind,
+            "problems": [item.to_json() for item in failure.problems],
+        }
+    return values

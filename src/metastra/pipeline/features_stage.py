@@ -1,0 +1,187 @@
+"""The stage ``features``: each slide of the study to its feature file, each accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from metastra.encoders.registry import get_encoder
+from metastra.errors import IntegrityError
+from metastra.executor import Executor, Limits, ProcessPool
+from metastra.extraction.batch import LIMITS, SlideFate, extract_all
+from metastra.extraction.job import SlideJob, spec_for
+from metastra.extraction.slide import QUALITY_RULE
+from metastra.features.store import FeatureStore
+from metastra.pipeline.study_slides import StudySlide, slides_parent_digest, study_slides
+from metastra.pipeline.workshop import Workshop
+from metastra.storage import (
+    Depth,
+    Recipe,
+    json_bytes,
+    product_parent,
+    read_product_json,
+    value_parent,
+)
+
+__all__ = ["features_failed", "features_files", "features_lost", "features_recipe_of_stage"]
+
+_INDEX = "features.json"
+_PREFIX = "features/"
+
+
+def features_recipe_of_stage(work: Workshop) -> Recipe:
+    """State what the features are made from.
+
+    Parameters
+    ----------
+    work : Workshop
+        The study at work.
+
+    Returns
+    -------
+    Recipe
+        Of the index; each feature file has a record of its own.
+    """
+    section = work.opened.study.slides
+    card = get_encoder(section.encoder).card
+    return Recipe(
+        kind="features-index",
+        parents={
+            "cohort": product_parent(work.opened.run_dir, "cohort"),
+            "slides": value_parent("slides", slides_parent_digest(work)),
+            "encoder": value_parent("encoder", card.digest),
+        },
+        settings={
+            "target_mpp": section.target_mpp,
+            "tile_px": section.tile_px,
+            "quality": QUALITY_RULE,
+        },
+    )
+
+
+def features_files(work: Workshop) -> dict[str, bytes]:
+    """Make the feature files that are missing or stale, and the index of all.
+
+    Parameters
+    ----------
+    work : Workshop
+        The study at work.
+
+    Returns
+    -------
+    dict of str to bytes
+        The index; the feature files are products of their own.
+
+    Raises
+    ------
+    ConfigError
+        If the tiling is not the encoder's.
+    ResourceError, IntegrityError, KeyboardInterrupt
+        As `metastra.extraction.batch.extract_all`.
+    """
+    slides = study_slides(work)
+    jobs = [_job(work, slide) for slide in slides]
+    by_name = {fate.job.name: fate for fate in extract_all(_executor(work), jobs)}
+    rows = [_row(slide, by_name[slide.name]) for slide in slides]
+    states = [row["state"] for row in rows]
+    counts = {state: states.count(state) for state in ("done", "excluded", "failed")}
+    card = get_encoder(work.opened.study.slides.encoder).card
+    index = {"encoder": card.to_json(), "quality": QUALITY_RULE, "counts": counts, "slides": rows}
+    return {_INDEX: json_bytes(index)}
+
+
+def features_failed(work: Workshop) -> int:
+    """Count the slides that failed when the stage last ran.
+
+    Parameters
+    ----------
+    work : Workshop
+        The study at work.
+
+    Returns
+    -------
+    int
+        0 where the stage never ran.
+    """
+    try:
+        index: Mapping[str, Any] = read_product_json(work.opened.run_dir, "features")
+    except IntegrityError:
+        return 0
+    return int(index["counts"]["failed"])
+
+
+def features_lost(work: Workshop) -> tuple[str, ...]:
+    """Look whether every file that the index names is there, with its size.
+
+    Parameters
+    ----------
+    work : Workshop
+        The study at work.
+
+    Returns
+    -------
+    tuple of str
+        How many are missing or changed; empty where none is, or there is no index.
+    """
+    try:
+        index: Mapping[str, Any] = read_product_json(work.opened.run_dir, "features")
+    except IntegrityError:
+        return ()
+    store = FeatureStore(work.opened.run_dir, _PREFIX)
+    lost = [
+        row["slide"]
+        for row in index["slides"]
+        if "features" in row and not store.state(row["slide"], depth=Depth.SIZE)
+    ]
+    return (f"{len(lost)} feature files are missing or changed",) if lost else ()
+
+
+def _job(work: Workshop, slide: StudySlide) -> SlideJob:
+    section = work.opened.study.slides
+    card = get_encoder(section.encoder).card
+    spec = spec_for(card, section.target_mpp, section.tile_px)
+    return SlideJob(
+        path=str(slide.path),
+        name=slide.name,
+        shown=slide.name,
+        folder=str(work.opened.run_dir),
+        prefix=_PREFIX,
+        encoder=section.encoder,
+        target_mpp=spec.target_mpp,
+        tile_px=spec.tile_px,
+        mpp=slide.mpp,
+        mpp_source=slide.mpp_source,
+        is_features=slide.is_features,
+    )
+
+
+def _executor(work: Workshop) -> Executor:
+    if work.executor is not None:
+        return work.executor
+    limits = Limits(memory_bytes=LIMITS.memory_bytes, quiet_s=LIMITS.quiet_s)
+    return ProcessPool(workers=work.workers, limits=limits, tell=work.tell)
+
+
+def _row(slide: StudySlide, fate: SlideFate) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "slide": slide.name,
+        "patient": slide.patient,
+        "cohort": slide.cohort,
+        "state": fate.state,
+    }
+    outcome, failure = fate.outcome, fate.failure
+    if outcome is not None:
+        row |= {
+            "features": Path(_PREFIX, f"{outcome.name}.h5").as_posix(),
+            "n_tiles": outcome.n_tiles,
+            "n_grid": outcome.n_grid,
+            "dropped": dict(sorted(outcome.dropped.items())),
+            "excluded": outcome.excluded or None,
+            "mpp": list(outcome.mpp) if outcome.mpp else None,
+            "slide_digest": outcome.slide_digest,
+            "digest": outcome.digest,
+        }
+    if failure is not None:
+        row["problems"] = [item.to_json() for item in failure.problems]
+    return row
