@@ -21,7 +21,7 @@ from metastra.extraction.outcome import SlideOutcome
 from metastra.extraction.slide import extract_task
 from metastra.progress import track
 
-__all__ = ["LIMITS", "SlideFate", "extract_all"]
+__all__ = ["LIMITS", "SlideFate", "extract_all", "store_error"]
 
 LIMITS = Limits(memory_bytes=4_000_000_000, quiet_s=900.0)
 """Of one slide: 4 GB of address space, and a quarter of an hour without a finished batch."""
@@ -98,7 +98,7 @@ def extract_all(executor: Executor, jobs: Sequence[SlideJob]) -> Iterator[SlideF
 
 
 def _fate(job: SlideJob, result: Result) -> SlideFate:
-    if result.failure is not None and (fatal := _store_error(result.failure)) is not None:
+    if result.failure is not None and (fatal := store_error(result.failure)) is not None:
         raise fatal
     failed = result.failure
     return SlideFate(
@@ -137,8 +137,19 @@ def _masked(job: SlideJob, text: str) -> str:
     return text.replace(job.path, job.shown).replace(job.source, job.shown)
 
 
-def _store_error(failure: Failure) -> MetastraError | None:
-    """Tell trouble with the store, which ends the batch, from trouble with a slide."""
+def store_error(failure: Failure) -> MetastraError | None:
+    """Tell trouble with the store, which ends the batch, from trouble with a slide.
+
+    Parameters
+    ----------
+    failure : Failure
+        Of one slide.
+
+    Returns
+    -------
+    MetastraError or None
+        What has to be raised; None where only the slide is concerned.
+    """
     if failure.cause is not Cause.REFUSED:
         return None
     if failure.kind == "ResourceError" and failure.errno != errno.ENOMEM:

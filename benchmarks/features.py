@@ -1,0 +1,181 @@
+"""Slides to features: tiles a second and memory for each stage; subsets of large bags.
+
+``OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 python -m benchmarks.features`` prints two Markdown tables.
+Times are CPU times of one process with one thread, because the machine may be shared.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from metastra.encoders.registry import get_encoder
+from metastra.executor import Limits, ProcessPool
+from metastra.features.bag import Bag, BagFrame, BagOrigin
+from metastra.features.hdf5_layouts import read_h5
+from metastra.features.store import FeatureStore, features_recipe
+from metastra.features.writing import write_own
+from metastra.pipeline.extract import ExtractRequest, extract
+from metastra.slides.identity import slide_digest
+from metastra.slides.opening import open_slide
+from metastra.synthetic.painting.scanners import get_scanner
+from metastra.synthetic.painting.scene import Recipe
+from metastra.synthetic.painting.slide_file import paint_slide
+from metastra.tiles.grid import TileSpec, make_grid
+from metastra.tiles.reading import read_tiles
+from metastra.tissue.quality import assess
+from metastra.tissue.rules import tile_codes
+
+N_TILES, DIMENSION, SUBSET = 50_000, 1024, 4096
+
+
+def peak_mb() -> float:
+    """Highest resident memory since `forget_peak`, in MB."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1000
+    return float("nan")
+
+
+def forget_peak() -> None:
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def timed(work: Callable[[], object]) -> tuple[float, float, object]:
+    """CPU seconds, peak memory in MB, and what came out."""
+    forget_peak()
+    begun = time.process_time()
+    found = work()
+    return time.process_time() - begun, peak_mb(), found
+
+
+def stages(folder: Path, scanner: str) -> list[str]:
+    """Each stage of one painted slide by itself."""
+    slide_path = folder / f"{scanner.split(maxsplit=1)[0]}.tiff"
+    paint_slide(slide_path, Recipe(seed=7, width_um=2400.0, height_um=2400.0), get_scanner(scanner))
+    encoder = get_encoder("morphology")
+    encoder.encode(np.zeros((1, 224, 224, 3), np.uint8))
+    with open_slide(slide_path) as slide:
+        assess(slide)
+    rows = []
+    with open_slide(slide_path) as slide:
+        grid = make_grid(slide.info, TileSpec())
+        digest_s, digest_mb, _ = timed(lambda: slide_digest(slide_path))
+        quality_s, quality_mb, quality = timed(lambda: assess(slide))
+        kept = grid.take(tile_codes(quality.tile_fractions(grid.boxes_px0)) == "")
+        read_s, read_mb, batches = timed(lambda: [part for _, part in read_tiles(slide, kept, 64)])
+        encode_s, encode_mb, blocks = timed(lambda: list(map(encoder.encode, batches)))
+        bag = Bag(
+            features=np.concatenate(blocks).astype(np.float16),
+            coords=kept.coords,
+            frame=BagFrame(mpp=grid.mpp),
+            origin=BagOrigin(name="painted"),
+        )
+        store = FeatureStore(folder / "store")
+        recipe = features_recipe(
+            slide_digest="0" * 64, tiling={}, encoder_digest="0" * 64, quality={}
+        )
+        write_s, write_mb, _ = timed(lambda: store.write(slide_path.stem, recipe, write_own(bag)))
+    info = f"{slide.info.width_px} × {slide.info.height_px} px at {grid.mpp[0]:.3g} µm"
+    for name, seconds, memory, per in (
+        ("digest of the slide", digest_s, digest_mb, len(grid)),
+        ("quality control", quality_s, quality_mb, len(grid)),
+        ("reading and scaling tiles", read_s, read_mb, len(kept)),
+        ("encoder `morphology`", encode_s, encode_mb, len(kept)),
+        ("writing, reading back, syncing", write_s, write_mb, len(kept)),
+    ):
+        rows.append(
+            f"| {info} | {name} | {per} | {seconds:.2f} s | {per / seconds:,.0f} "
+            f"| {memory:.0f} MB |"
+        )
+    pool = ProcessPool(workers=1, limits=Limits(memory_bytes=2_000_000_000))
+    request = ExtractRequest(slides=(slide_path,), out=folder / f"out-{slide_path.stem}")
+    begun = os.times()
+    fate = extract(request, executor=pool).fates[0]
+    ended = os.times()
+    seconds = ended.children_user + ended.children_system
+    seconds -= begun.children_user + begun.children_system
+    tiles = fate.outcome.n_tiles
+    rows.append(
+        f"| {info} | `extract`, whole, start of the process included | {tiles} | {seconds:.2f} s "
+        f"| {tiles / seconds:,.0f} | {fate.peak_bytes / 1e6:.0f} MB |"
+    )
+    return rows
+
+
+def write_peers(folder: Path, features: np.ndarray, coords: np.ndarray) -> None:
+    with h5py.File(folder / "trident.h5", "w") as file:
+        file.create_dataset("features", data=features.astype(np.float32), chunks=(1, DIMENSION))
+        file.create_dataset("coords", data=coords)
+    with h5py.File(folder / "stamp.h5", "w") as file:
+        file["feats"], file["coords"] = features, coords.astype(np.float32)
+
+
+def subsets(folder: Path) -> list[str]:
+    """A random subset of a large bag, from each program's file in its own way and by rows."""
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((N_TILES, DIMENSION), dtype=np.float32).astype(np.float16)
+    coords = np.stack([np.arange(N_TILES) % 250, np.arange(N_TILES) // 250], axis=1) * 448
+    bag = Bag(features=features, coords=coords.astype(np.int64), frame=BagFrame())
+    store = FeatureStore(folder)
+    recipe = features_recipe(slide_digest="0" * 64, tiling={}, encoder_digest="0" * 64, quality={})
+    store.write("own", recipe, write_own(bag))
+    write_peers(folder, features, coords)
+    del bag, features
+    rows = rng.choice(N_TILES, SUBSET, replace=False)
+
+    def whole(name: str, dataset: str) -> np.ndarray:
+        with h5py.File(folder / name, "r") as file:
+            return file[dataset][:][rows].astype(np.float32)
+
+    def by_rows(name: str, dataset: str) -> np.ndarray:
+        order = np.argsort(rows)
+        with h5py.File(folder / name, "r") as file:
+            found = file[dataset][rows[order]].astype(np.float32)
+        return found[np.argsort(order)]
+
+    ways: dict[str, Callable[[], np.ndarray]] = {
+        "metastra: memory map": lambda: read_h5(folder / "own.h5").rows(rows),
+        "TRIDENT-style file, read whole (its way)": lambda: whole("trident.h5", "features"),
+        "TRIDENT-style file, by rows": lambda: by_rows("trident.h5", "features"),
+        "STAMP-style file, read whole (its way)": lambda: whole("stamp.h5", "feats"),
+        "STAMP-style file, by rows": lambda: by_rows("stamp.h5", "feats"),
+    }
+    expected = ways["STAMP-style file, read whole (its way)"]()
+    lines = []
+    for name, way in ways.items():
+        way()
+        samples = [timed(way) for _ in range(3)]
+        if not all(np.array_equal(found, expected) for _, _, found in samples):
+            raise SystemExit(f"{name}: other numbers")
+        seconds = float(np.median([item[0] for item in samples]))
+        memory = float(np.median([item[1] for item in samples]))
+        file = {"m": "own.h5", "T": "trident.h5", "S": "stamp.h5"}[name[0]]
+        size = (folder / file).stat().st_size / 1e6
+        lines.append(f"| {name} | {size:.0f} MB | {1000 * seconds:.0f} ms | {memory:.0f} MB |")
+    return lines
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        print("| slide | stage | tiles | CPU time | tiles/s and core | peak memory |")
+        print("| --- | --- | --: | --: | --: | --: |")
+        for scanner in ("Aurora S60", "Pelican 2"):
+            for row in stages(folder, scanner):
+                print(row, flush=True)
+        print(f"\n{SUBSET} random tiles of {N_TILES} × {DIMENSION}:\n")
+        print("| way | file | CPU time | peak memory of the process |")
+        print("| --- | --: | --: | --: |")
+        for row in subsets(folder):
+            print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()
