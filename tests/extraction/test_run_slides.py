@@ -96,7 +96,12 @@ def test_every_slide_of_every_analysed_patient_is_accounted_for(folder):
     names = [row["slide"] for row in index["slides"]]
 
     assert done["features"] == "made"
-    assert [name for name in done if name != "qc"] == ["cohort", "features", "splits", "report"]
+    assert list(done)[:4] == ["cohort", "qc", "features", "splits"]
+    assert done["qc"] == "made"
+    table = (folder / "run/qc.csv").read_text(encoding="utf-8")
+    (row,) = csv.DictReader(io.StringIO(table))
+    assert row["FILENAME"] in names
+    assert row["status"] == "assessed"
     assert sum(index["counts"].values()) == len(names) == len(set(names)) > 4
     assert index["counts"]["failed"] == 0
     for row in index["slides"]:

@@ -30,13 +30,12 @@ from metastra.storage import Recipe
 from metastra.tiles.grid import TileGrid, make_grid
 from metastra.tiles.reading import read_tiles
 from metastra.tissue.geojson import read_region_file
-from metastra.tissue.quality import SlideQuality, assess
+from metastra.tissue.quality import MEASURES_VERSION, SlideQuality, assess
 from metastra.tissue.rules import TILE_RULES, tile_codes
 
 __all__ = ["QUALITY_RULE", "extract_slide", "extract_task"]
 
-_MEASURES_VERSION = 1
-QUALITY_RULE: dict[str, Any] = {"measures": _MEASURES_VERSION, "tiles": asdict(TILE_RULES)}
+QUALITY_RULE: dict[str, Any] = {"measures": MEASURES_VERSION, "tiles": asdict(TILE_RULES)}
 """How tiles fall out; part of the features' key."""
 
 

@@ -12,6 +12,7 @@ from metastra.pipeline.features_stage import (
     features_recipe_of_stage,
 )
 from metastra.pipeline.page import page_bytes
+from metastra.pipeline.qc_stage import has_slides_to_assess, qc_failed, qc_files, qc_recipe
 from metastra.pipeline.stages_model import MODEL_STAGES
 from metastra.pipeline.study_slides import has_slides
 from metastra.pipeline.workshop import Stage, Workshop
@@ -87,6 +88,14 @@ def _report_files(work: Workshop) -> dict[str, bytes]:
 
 STAGES: tuple[Stage, ...] = (
     Stage(name="cohort", recipe=_cohort_recipe, make=_cohort_files),
+    Stage(
+        name="qc",
+        recipe=qc_recipe,
+        make=qc_files,
+        needs=("cohort",),
+        wanted=has_slides_to_assess,
+        failed=qc_failed,
+    ),
     Stage(
         name="features",
         recipe=features_recipe_of_stage,

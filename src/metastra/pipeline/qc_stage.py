@@ -1,0 +1,183 @@
+"""The stage ``qc``: how good each slide of the study is to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from metastra.errors import IntegrityError
+from metastra.executor import Executor, ProcessPool, Result, Task
+from metastra.extraction.batch import LIMITS, store_error
+from metastra.pipeline.qc_review import apply_review, read_review
+from metastra.pipeline.qc_sheet import sheet_bytes
+from metastra.pipeline.qc_table import SlideRow, table_bytes, template_bytes
+from metastra.pipeline.qc_task import assess_file, product_of
+from metastra.pipeline.study_slides import StudySlide, slides_parent_digest, study_slides
+from metastra.pipeline.workshop import Workshop
+from metastra.progress import track
+from metastra.storage import (
+    Recipe,
+    csv_rows,
+    file_parent,
+    json_bytes,
+    product_parent,
+    read_product_bytes,
+    value_parent,
+    write_product,
+)
+from metastra.tissue.quality import MEASURES_VERSION
+
+__all__ = ["has_slides_to_assess", "qc_failed", "qc_files", "qc_recipe"]
+
+_REVIEW = "qc_review.csv"
+_TABLE = "qc.csv"
+
+
+def has_slides_to_assess(work: Workshop) -> bool:
+    """Whether a study lists slides that are no feature files.
+
+    Parameters
+    ----------
+    work : Workshop
+        The study at work.
+
+    Returns
+    -------
+    bool
+        False also where its data are refused, so that nothing is known of its slides.
+    """
+    return work.report.cohort is not None and bool(_to_assess(work))
+
+
+def qc_recipe(work: Workshop) -> Recipe:
+    """State what the table of quality is made from.
+
+    Parameters
+    ----------
+    work : Workshop
+        The study at work.
+
+    Returns
+    -------
+    Recipe
+        With the reviewer's table where there is one.
+    """
+    run_dir = work.opened.run_dir
+    parents = {
+        "cohort": product_parent(run_dir, "cohort"),
+        "slides": value_parent("slides", slides_parent_digest(work)),
+    }
+    if (run_dir / _REVIEW).is_file():
+        parents["review"] = file_parent(run_dir, run_dir / _REVIEW)
+    return Recipe(kind="qc", parents=parents, settings={"measures": MEASURES_VERSION})
+
+
+def qc_files(work: Workshop) -> dict[str, bytes]:
+    """Assess the slides that were not assessed yet, and write the table, the sheet, the template.
+
+    Parameters
+    ----------
+    work : Workshop
+        The study at work.
+
+    Returns
+    -------
+    dict of str to bytes
+        Slides stand under their pseudonyms.
+
+    Raises
+    ------
+    DataError
+        If the reviewer's table is refused.
+    ResourceError, IntegrityError, KeyboardInterrupt
+        As for the features.
+    """
+    slides = _to_assess(work)
+    rows = _assess_all(work, slides)
+    review = work.opened.run_dir / _REVIEW
+    if review.is_file():
+        rows = apply_review(rows, read_review(review), file=review.name)
+    return {
+        _TABLE: table_bytes(rows),
+        "contact_sheet.html": sheet_bytes(rows),
+        "qc_review_template.csv": template_bytes(rows),
+    }
+
+
+def qc_failed(work: Workshop) -> int:
+    """Count the slides that failed when the stage last ran.
+
+    Parameters
+    ----------
+    work : Workshop
+        The study at work.
+
+    Returns
+    -------
+    int
+        0 where the stage never ran.
+    """
+    try:
+        table = read_product_bytes(work.opened.run_dir, "qc", _TABLE)
+    except IntegrityError:
+        return 0
+    header, rows = csv_rows(table)
+    column = header.index("status")
+    return sum(row[column] == "failed" for row in rows)
+
+
+def _to_assess(work: Workshop) -> list[StudySlide]:
+    return [slide for slide in study_slides(work) if not slide.is_features]
+
+
+def _assess_all(work: Workshop, slides: Sequence[StudySlide]) -> tuple[SlideRow, ...]:
+    run_dir = work.opened.run_dir
+    tasks = [
+        Task(
+            key=slide.name,
+            payload={
+                "path": str(slide.path),
+                "out": str(run_dir),
+                "mpp": slide.mpp,
+                "region": None,
+                "region_origin": "qupath",
+            },
+        )
+        for slide in slides
+    ]
+    executor: Executor = work.executor or ProcessPool(
+        workers=work.workers, limits=LIMITS, tell=work.tell
+    )
+    blank = {
+        slide.name: SlideRow(filename=slide.name, number=number)
+        for number, slide in enumerate(slides, start=1)
+    }
+    by_name = {slide.name: slide for slide in slides}
+    done: dict[str, SlideRow] = {}
+    steps = track(executor.run(assess_file, tasks), label="qc", unit="slides", total=len(tasks))
+    for result in steps:
+        row = blank[result.key]
+        if result.failure is None:
+            done[result.key] = _kept(work, row, result)
+            continue
+        if (fatal := store_error(result.failure)) is not None:
+            raise fatal
+        steps.fail()
+        slide = by_name[result.key]
+        told = "; ".join(f"{item.code} {item.found}" for item in result.failure.problems)
+        told = (told or str(result.failure)).replace(str(slide.path), slide.name)
+        done[result.key] = replace(row, error=told.replace(slide.path.name, slide.name))
+    return tuple(done[slide.name] for slide in slides)
+
+
+def _kept(work: Workshop, row: SlideRow, result: Result) -> SlideRow:
+    """Store a result as a product of its own, or read the one that is there."""
+    run_dir, value = work.opened.run_dir, result.value
+    name, recipe = product_of(value["digest"], value["settings"])
+    if "row" in value:
+        found, picture = value["row"], value["picture"]
+        files = {f"{name}.json": json_bytes(found), f"{name}.jpg": picture}
+        write_product(run_dir, name, recipe, files)
+    else:
+        found, picture = value["stored"], read_product_bytes(run_dir, name, f"{name}.jpg")
+    return replace(row, digest=value["digest"], found=found, picture=picture)
