@@ -129,7 +129,9 @@ def run_demo(
     _paint(planned, folder, workers)
     opened = open_study(folder)
     checked = opened.check().summary()
-    return DemoSummary(folder=folder, checked=checked, run=run_study(opened), slides=len(planned))
+    return DemoSummary(
+        folder=folder, checked=checked, run=run_study(opened, workers=workers), slides=len(planned)
+    )
 
 
 def _paint(planned: Sequence[PlannedSlide], folder: Path, workers: int) -> None:

@@ -249,11 +249,11 @@ class SlideSection(_Section):
     """``[slides]``: how slides become tiles and features, and which of a patient's are used."""
 
     encoder: str = "morphology"
-    """Kept in the study's digest; used once slides are read, which this version does not do."""
+    """What turns a tile into features, for slides that are no feature files yet."""
     target_mpp: float = Field(default=0.5, gt=0, le=50)
-    """Micrometres per pixel; used once slides are read."""
+    """Micrometres per pixel of the tiles; the encoder's own."""
     tile_px: int = Field(default=224, gt=0)
-    """Side of a tile at `target_mpp`; used once slides are read."""
+    """Side of a tile in pixels at `target_mpp`; the encoder's own."""
     per_patient: Literal["all", "index-block", "largest-tumour-area"] = "all"
     """Which slides of a patient are used; the column INDEX or TUMOUR_AREA_MM2 decides."""
     roles: tuple[Literal["primary", "metastasis", "node"], ...] = ()
