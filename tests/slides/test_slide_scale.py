@@ -161,3 +161,13 @@ def test_fluorescence_is_refused_where_colours_are_stains(shared):
         with pytest.raises(SlideError, match=rf"SL012 {name}: a fluorescence slide \({channel}"):
             require_brightfield(info)
     require_brightfield(info_of(shared / "data" / "wsi" / "CMU-1-Small-Region.svs"))
+
+
+def test_an_ndpi_under_another_name_is_still_fluorescence(shared, tmp_path):
+    """What a slide is does not hang on how its name ends."""
+    for name in ("slide.tif", "slide"):
+        (tmp_path / name).symlink_to(shared / "data" / "wsi" / "hamamatsu_fluorescence_dapi.ndpi")
+        copied = tmp_path / f"copy-{name}"
+        copied.write_bytes((tmp_path / name).read_bytes())
+        info = info_of(copied)
+        assert (info.vendor, info.modality) == ("hamamatsu", "fluorescence")

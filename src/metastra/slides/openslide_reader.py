@@ -220,7 +220,7 @@ class OpenSlideReader:
 
     def _light(self, vendor: str) -> tuple[Modality, tuple[str, ...]]:
         """Hamamatsu writes the filter set into fluorescence slides; OpenSlide does not tell it."""
-        if vendor == "hamamatsu" and self._path.suffix.lower() == ".ndpi":
+        if vendor == "hamamatsu":
             channel = ndpi_channel(self._path)
             if channel:
                 return "fluorescence", (channel,)

@@ -23,7 +23,8 @@ MAX_TILE_PX = 1 << 26
 MAX_PX_PER_BYTE = 100_000
 """Most pixels for a byte of the file; an empty slide in the densest codec has a hundredth of it."""
 
-_WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT, _NDPI_FILTERS = 256, 257, 322, 323, 65434
+_WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 322, 323
+_NDPI_FORMAT, _NDPI_FILTERS = 65420, 65434
 _NEEDED = {270: "description", 273: "strips", 279: "strips", 324: "tiles", 325: "tiles"}
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 13: 4, 16: 8}  # bytes of a value, by its TIFF type
 _FORMATS = {1: "B", 3: "H", 4: "I", 16: "Q"}
@@ -123,9 +124,9 @@ def _chain(stream: BinaryIO, *, ndpi: bool) -> Iterator[_Tags]:
     if big:
         stream.seek(8)
     # NDPI is a classic TIFF with places of 8 bytes, the upper halves of values behind the page
-    place, count_form, size = ("Q", "Q", 20) if big else ("Q" if ndpi else "I", "H", 12)
+    count_form, size = ("Q", 20) if big else ("H", 12)
     seen: set[int] = set()
-    offset = _one(stream, order + place)
+    offset = _one(stream, order + ("Q" if big or ndpi else "I"))
     if offset >= stream.seek(0, 2):
         yield {_END: offset, _END_OF: "tags"}
     while offset and len(seen) < _MAX_PAGES:
@@ -137,9 +138,17 @@ def _chain(stream: BinaryIO, *, ndpi: bool) -> Iterator[_Tags]:
         if count > _MAX_TAGS:
             return
         entries = stream.read(count * size)
-        offset = _one(stream, order + place)
+        ndpi = ndpi or (not big and _holds(entries, order, _NDPI_FORMAT))
+        offset = _one(stream, order + ("Q" if big or ndpi else "I"))
         upper = stream.read(4 * count) if ndpi else b""
         yield dict(_wanted(stream, entries, upper, order=order, size=size))
+
+
+def _holds(entries: bytes, order: str, tag: int) -> bool:
+    return any(
+        entries[begin : begin + 2] == struct.pack(order + "H", tag)
+        for begin in range(0, len(entries), 12)
+    )
 
 
 def _wanted(
