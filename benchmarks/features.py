@@ -6,6 +6,7 @@ Times are CPU times of one process with one thread, because the machine may be s
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 import time
@@ -35,10 +36,10 @@ from metastra.tissue.rules import tile_codes
 N_TILES, DIMENSION, SUBSET = 50_000, 1024, 4096
 
 
-def peak_mb() -> float:
-    """Highest resident memory since `forget_peak`, in MB."""
+def memory_mb(what: str = "VmHWM") -> float:
+    """Highest resident memory since `forget_peak`, or the present one (VmRSS), in MB."""
     for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{what}:"):
             return int(line.split()[1]) / 1000
     return float("nan")
 
@@ -52,7 +53,7 @@ def timed(work: Callable[[], object]) -> tuple[float, float, object]:
     forget_peak()
     begun = time.process_time()
     found = work()
-    return time.process_time() - begun, peak_mb(), found
+    return time.process_time() - begun, memory_mb(), found
 
 
 def stages(folder: Path, scanner: str) -> list[str]:
@@ -128,6 +129,7 @@ def subsets(folder: Path) -> list[str]:
     store.write("own", recipe, write_own(bag))
     write_peers(folder, features, coords)
     del bag, features
+    gc.collect()
     rows = rng.choice(N_TILES, SUBSET, replace=False)
 
     def whole(name: str, dataset: str) -> np.ndarray:
@@ -151,11 +153,12 @@ def subsets(folder: Path) -> list[str]:
     lines = []
     for name, way in ways.items():
         way()
+        before = memory_mb("VmRSS")
         samples = [timed(way) for _ in range(3)]
         if not all(np.array_equal(found, expected) for _, _, found in samples):
             raise SystemExit(f"{name}: other numbers")
         seconds = float(np.median([item[0] for item in samples]))
-        memory = float(np.median([item[1] for item in samples]))
+        memory = float(np.median([item[1] for item in samples])) - before
         file = {"m": "own.h5", "T": "trident.h5", "S": "stamp.h5"}[name[0]]
         size = (folder / file).stat().st_size / 1e6
         lines.append(f"| {name} | {size:.0f} MB | {1000 * seconds:.0f} ms | {memory:.0f} MB |")
@@ -171,7 +174,7 @@ def main() -> None:
             for row in stages(folder, scanner):
                 print(row, flush=True)
         print(f"\n{SUBSET} random tiles of {N_TILES} × {DIMENSION}:\n")
-        print("| way | file | CPU time | peak memory of the process |")
+        print("| way | file | CPU time | memory it adds |")
         print("| --- | --: | --: | --: |")
         for row in subsets(folder):
             print(row, flush=True)

@@ -134,7 +134,7 @@ def test_a_full_disk_is_exit_7_and_nothing_is_half_there(slides, tmp_path, undis
     out = tmp_path / "out"
 
     def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
 
     made = command(slides, "--out", out, "--workers", "2", preexec_fn=limit)
     assert made.returncode == 7, made.stderr
