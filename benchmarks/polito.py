@@ -68,7 +68,7 @@ CANDIDATES = tuple(
     for penalty in (1.0, 3.0, 10.0)
     for width in (0.1, 0.3, 1.0)
 )
-CHOSEN = Choice(scaling="normal scores", penalty=10.0, width=0.3)
+CHOSEN = Choice(scaling="normal scores", penalty=3.0, width=0.3)
 """What `choose` took; a record says how the others did."""
 
 

@@ -147,6 +147,40 @@ def test_lumen_blood_pigment_and_black(encoder):
     assert values["black_share"] == pytest.approx(576 / 224**2)
 
 
+def test_fat_is_told_from_lumen_and_glass(encoder):
+    """Large round spaces between thin walls; neither a lumen in thick tissue nor an edge."""
+    y, x = np.mgrid[:224, :224]
+    tissue = np.full((224, 224, 3), (215, 150, 190), np.uint8)
+    fat, lumen, edge = tissue.copy(), tissue.copy(), tissue.copy()
+    fat[(x % 56 - 28) ** 2 + (y % 56 - 28) ** 2 < 26**2] = 245
+    fat[:, ::56], fat[::56] = (110, 70, 150), (110, 70, 150)
+    lumen[(x - 112) ** 2 + (y - 112) ** 2 < 40**2] = 245
+    edge[:, :110] = 245
+
+    shares = [named(encoder, tile)["fat_like_share"] for tile in (fat, lumen, edge)]
+
+    assert shares[0] > 0.5
+    assert shares[1:] == [0.0, 0.0]
+
+
+def test_real_fat_and_blood_come_first(encoder, shared):
+    """Among all ORION tiles: the one of fat, and fields of erythrocytes."""
+    pillow = importlib.import_module("PIL.Image")
+    paths = sorted((shared / "data" / "tiles" / "orion_crc_he").glob("*.png"))
+    tiles = np.stack([np.asarray(pillow.open(path).convert("RGB")) for path in paths])
+
+    features = encoder.encode(tiles)
+
+    def first(name, n):
+        order = np.argsort(-features[:, NAMES.index(name)])
+        return {paths[i].name for i in order[:n]}
+
+    assert first("fat_like_share", 1) == {"topic2_C05_11607.png"}
+    # fields of erythrocytes, told by eye
+    blood = {"topic2_C05_15407.png", "topic2_C05_20407.png", "topic4_C01_22007.png"}
+    assert first("blood_like_share", 5) >= blood
+
+
 def test_scales_are_micrometres(painted):
     """The same tissue at half the resolution gives nearly the same architecture."""
     tile = painted[2]
@@ -178,7 +212,7 @@ def test_the_revision_belongs_to_these_numbers(encoder, painted):
 
 
 STORED = {
-    "1": {
+    "2": {
         "n_features": 243,
         "values": {
             "tissue_share": 0.960818,

@@ -20,7 +20,7 @@ from metastra.encoders.tile_maps import TileMaps, prepare
 
 __all__ = ["FEATURES", "Morphology"]
 
-_REVISION = "1"
+_REVISION = "2"
 
 FEATURES: tuple[Feature, ...] = (
     *stain_features.FEATURES,

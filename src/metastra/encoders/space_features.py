@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -17,11 +18,13 @@ __all__ = ["FEATURES", "measure"]
 
 _GROUP = "Lumina, fat and vacuoles"
 _SMALLEST_UM2 = 60.0
-_FAT_UM2 = 400.0
+_FAT_UM2 = (400.0, 6000.0)
+_FAT_WALLS = 0.4
 _RIM_UM = 6.0
 _BLOBS_UM = (3.0, 6.0, 12.0, 24.0)
 _BLOB_FLOOR = 0.06
 _PALE = (0.25, 0.4)
+_DENSITY = -np.log10(np.maximum(np.arange(256), 0.5) / 255.0).astype(np.float32)
 # grey level of blue under which a pixel with this green is yellow or brown
 _PIGMENT_BELOW = np.minimum(255.0 * (np.arange(256) / 255.0) ** 1.3, 128.0).astype(np.uint8)
 
@@ -49,8 +52,9 @@ FEATURES: tuple[Feature, ...] = (
     _one("nuclei_near_lumen_share", "Share of nuclei within 12 µm of a white space."),
     _one(
         "fat_like_share",
-        "Area share of white spaces of at least 400 µm² that fill 0.85 of their ellipse and whose "
-        "rim has at most half the mean haematoxylin of the tissue's strength.",
+        "Area share of white spaces of 400 to 6000 µm² that fill 0.85 of their ellipse, where at "
+        "least 0.4 of the tissue lies within 6 µm of white (thin walls) and that rim has at most "
+        "half the strength of haematoxylin; else 0.",
     ),
     *(
         _one(
@@ -85,8 +89,8 @@ FEATURES: tuple[Feature, ...] = (
     ),
     _one(
         "blood_like_share",
-        "Share of the tile with optical density under 0.15 in red and above 0.3 in green: bright "
-        "red, as erythrocytes are.",
+        "Share of the tile with optical density above 0.18 in green, of which red absorbs at most "
+        "0.6 times as much and blue at least 0.7 times: orange-red, as erythrocytes are.",
     ),
     _one(
         "pigment_like_share",
@@ -118,12 +122,26 @@ def measure(maps: TileMaps, nuclei: Nuclei) -> NDArray[np.float64]:
     darkness = maps.relative[2]
     found = [*_lumina(maps, nuclei), *_pale(maps)]
     found += _blobs(maps, darkness)
-    red, green, blue = (maps.tile[..., k] for k in range(3))
-    # optical density 0.15 and 0.3 are the grey levels 181 and 128
-    found.append(float(np.mean((red > 181) & (green < 128))))
-    found.append(float(np.mean(blue < _PIGMENT_BELOW[green])))
-    found.append(float(np.mean((red < 40) & (green < 40) & (blue < 40))))
+    found += [count / maps.tissue.size for count in _colours(maps.tile, _DENSITY, _PIGMENT_BELOW)]
     return np.array(found)
+
+
+@njit(cache=True)
+def _colours(
+    tile: NDArray[np.uint8], density: NDArray[np.float32], pigment_below: NDArray[np.uint8]
+) -> tuple[int, int, int]:
+    """Count pixels that look like blood, like pigment, and black ones."""
+    blood, pigment, black = 0, 0, 0
+    weak, most, least = np.float32(0.18), np.float32(0.6), np.float32(0.7)
+    for y in range(tile.shape[0]):
+        for x in range(tile.shape[1]):
+            red, green, blue = tile[y, x, 0], tile[y, x, 1], tile[y, x, 2]
+            of_green = density[green]
+            reddish = density[red] <= most * of_green and density[blue] >= least * of_green
+            blood += of_green > weak and reddish
+            pigment += blue < pigment_below[green]
+            black += red < 40 and green < 40 and blue < 40
+    return blood, pigment, black
 
 
 def _lumina(maps: TileMaps, nuclei: Nuclei) -> list[float]:
@@ -147,10 +165,10 @@ def _lumina(maps: TileMaps, nuclei: Nuclei) -> list[float]:
             nuclei.centroids_px0.round().astype(np.int64), 0, np.array(white.shape)[::-1] - 1
         )
         near = float(np.mean(outward_um[at[:, 1], at[:, 0]] <= 2.0 * _RIM_UM))
-    fat = counted & (area_um2 >= _FAT_UM2) & (fill >= 0.85)
+    fat = (area_um2 >= _FAT_UM2[0]) & (area_um2 <= _FAT_UM2[1]) & (fill >= 0.85)
     fat_share = 0.0
-    pale_rim = rim.any() and moments(maps.haematoxylin, rim)[0] <= 0.5 * maps.strengths_od[0]
-    if fat.any() and pale_rim:
+    thin_walls = rim.any() and rim.sum() >= _FAT_WALLS * maps.tissue.sum()
+    if thin_walls and moments(maps.haematoxylin, rim)[0] <= 0.5 * maps.strengths_od[0]:
         fat_share = float(area_px[fat].sum()) / white.size
     return [
         float(counted.sum()) / maps.area_mm2(),
