@@ -248,6 +248,8 @@ def test_the_report_is_signed_and_its_digests_stand_in_the_ledger(done):
     assert entry.digests == signed["files"] | {
         "signature.json": digest_file(folder / "signature.json")
     }
+    judged = (folder / "evaluation" / "report.html").read_text()
+    assert "xploratory" in judged
     page = (folder / "report.html").read_text()
     assert "SIMULATED STUDY" in page
     assert page.index("Primary result") < page.index("Exploratory")

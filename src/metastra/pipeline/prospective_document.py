@@ -12,6 +12,7 @@ from metastra.evaluation.draws import Draws
 from metastra.evaluation.evaluate import Evaluation, evaluate
 from metastra.evaluation.measures import discrimination
 from metastra.evaluation.patients import DEFAULT_THRESHOLDS, Patients, Settings
+from metastra.evaluation.plan import Declared, Plan
 from metastra.ledger.entry import STUDY_CHAIN, Entry, Kind
 from metastra.ledger.outcomes import FLAGS, LATE
 from metastra.ledger.protocol import Protocol
@@ -118,6 +119,7 @@ def final_document(
         seed=plan.seed,
         cutpoints=plan.cutpoints,
         thresholds=plan.thresholds or DEFAULT_THRESHOLDS,
+        plan=_declared(protocol),
     )
     evaluation = evaluate(
         patients,
@@ -152,6 +154,23 @@ def final_document(
         "design": frozen.get("design"),
     }
     return document, evaluation
+
+
+def _declared(protocol: Protocol) -> Plan:
+    """Tell the judge what was declared, so that its page marks the rest as exploratory.
+
+    The judge gets no bound: the decision is the sequential test's alone.
+    """
+    plan, horizon = protocol.analysis, protocol.endpoint.horizon
+    return Plan(
+        primary=Declared(measure=plan.measure, horizon=horizon),
+        secondary=tuple(Declared(measure=name) for name in plan.secondary),
+        subgroups=plan.subgroups,
+        cutpoints=plan.cutpoints,
+        thresholds=plan.thresholds,
+        name=protocol.study.name,
+        digest=protocol.digest,
+    )
 
 
 def _declared_number(judged: dict[str, Any], name: str) -> dict[str, Any]:
