@@ -309,8 +309,11 @@ def test_names_from_the_tables_are_text(whole):
     """A cohort that is called like a script or a formula is printed and not run."""
     patients = everything(400)
     evil = np.where(patients.cohort == "a", "<script>alert(1)</script>", "=cmd()").astype(object)
+    evil[:9] = "tiny & small"
     result = evaluate(replace(patients, cohort=evil), Settings(bootstrap=0))
     page = render_evaluation_page(result, evaluation_figures(result))
     assert "<script>alert" not in page
     assert "&#39;=cmd()" in page
+    assert "Left out of Harrell" in page
+    assert "tiny &amp; small" in page
     assert "<script>alert" not in render_reporting_page(result.to_json())

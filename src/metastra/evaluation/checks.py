@@ -12,7 +12,7 @@ from metastra.survival.risk_set import n_at_risk
 
 __all__ = ["CHECKS", "INPUT_CHECKS", "input_checks", "result_checks"]
 
-INPUT_CHECKS = tuple(f"EV{number:03d}" for number in range(1, 15))
+INPUT_CHECKS = tuple(f"EV{number:03d}" for number in range(1, 16))
 """Codes of the catalogue that every table is held against while it is read, in order."""
 
 CHECKS = ("EV021", "EV022", "EV023", "EV024", "EV025", "EV026", "EV027", "EV028", "EV029")

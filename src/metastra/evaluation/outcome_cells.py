@@ -22,6 +22,8 @@ _DATE = re.compile(
     r"[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}(?:[T ].*)?|[0-9]{1,2}[-/.][0-9]{1,2}[-/.][0-9]{2,4}"
 )
 _LONGEST_DAYS = 60 * 365.25
+_UNKNOWN = frozenset({8, 9, 77, 88, 98, 99, 777, 888, 998, 999})
+"""Codes that registries write where the status or the cause is not known."""
 _HINTS = {
     "true": "Write 1 for the event and 0 for censored.",
     "false": "Write 1 for the event and 0 for censored.",
@@ -64,7 +66,8 @@ def read_outcome_cells(table: Table, request: Request) -> tuple[OutcomeCells, li
     cells : OutcomeCells
         By row.
     problems : list of Problem
-        ``EP001`` to ``EP008``, ``EP019``, ``EV012``, ``CO030``, ``CO031``, ``CO036``: all of them.
+        ``EP001`` to ``EP008``, ``EP019``, ``EV012``, ``EV015``, ``CO030``, ``CO031``,
+        ``CO036``: all of them.
     """
     time, problems = read_times(table, request.time)
     problems += _time_problems(table, request, time)
@@ -173,8 +176,22 @@ def _events(table: Table, request: Request) -> tuple[NDArray[np.int64], list[Pro
         severity = Severity.WARN if "EP003" in request.accept else None
         where = table.where(column)
         problems.append(problem("EP003", text, where=where, hint=hint, severity=severity))
+    if request.cause not in _UNKNOWN and "EV015" not in request.accept:
+        problems += _perhaps_unknown(table, column, codes)
     kind = np.where(codes == request.cause, 1, np.where(codes > 0, 2, codes))
     return kind.astype(np.int64), problems
+
+
+def _perhaps_unknown(table: Table, column: str, codes: NDArray[np.int64]) -> list[Problem]:
+    """Find codes that registries write for "unknown", where lower codes do not lead up to them."""
+    seen = set(codes[codes >= 0].tolist())
+    odd = sorted(code for code in seen & _UNKNOWN if code - 1 not in seen)
+    if not odd:
+        return []
+    chosen = np.isin(codes, odd)
+    words = ", ".join(str(code) for code in odd)
+    text = f"{int(chosen.sum())} rows with the code {words}, which often means unknown"
+    return [problem("EV015", text, where=table.where(column, chosen))]
 
 
 def _unknown(table: Table, column: str, rows: list[int]) -> Problem:

@@ -93,7 +93,7 @@ def read_patients(request: Request) -> Reading:
     problems += found
     cells, found = read_prediction_cells(predictions, request, places)
     problems += found
-    outcome, found = _outcomes(source, request, joined, beside=outcomes is None)
+    outcome, found = _outcomes(source, predictions, request, joined, beside=outcomes is None)
     problems += found
     judged = (joined.outcome_row >= 0) & cells.assessable
     labels, found = _labels(request, predictions, outcomes, joined, places)
@@ -160,7 +160,7 @@ def _part(table: Table, rows: NDArray[np.int64]) -> Table:
 
 
 def _outcomes(
-    table: Table, request: Request, joined: Joined, *, beside: bool
+    table: Table, predictions: Table, request: Request, joined: Joined, *, beside: bool
 ) -> tuple[OutcomeCells, list[Problem]]:
     """Read the outcomes of the predicted patients; NaN and -1 for those who have none."""
     known = joined.outcome_row >= 0
@@ -168,7 +168,15 @@ def _outcomes(
     if not used.size:
         raise DataError(
             "no predicted patient has an outcome",
-            [problem("EV009", "no id of the predictions occurs in the outcomes")],
+            [
+                problem(
+                    "EV009",
+                    "no id of the predictions occurs in the outcomes",
+                    where=predictions.where(request.id),
+                    hint="Name the column of the ids with --id; both tables must have it, and be "
+                    "of the same patients.",
+                )
+            ],
         )
     cells, problems = read_outcome_cells(_part(table, used), request)
     at = np.where(known, np.searchsorted(used, np.maximum(joined.outcome_row, 0)), 0)
@@ -283,7 +291,7 @@ def _enough(patients: Patients, request: Request, source: Table) -> list[Problem
     events = y.n_events(1)
     if events < _LEAST_EVENTS:
         said = "no event" if events == 0 else "one event"
-        all_censored = "; everybody is censored" if not y.causes else ""
+        all_censored = "" if y.causes else "; everybody is censored"
         text = f"{said} of cause {request.cause} among {y.n} patients{all_censored}"
         problems.append(problem("EV011", text, where=where))
     last = float(y.time.max())
@@ -314,5 +322,8 @@ def _bundle(table: Table, places: Layout) -> str | None:
 
 
 def _refuse(problems: list[Problem]) -> None:
+    # the remedy of a study file is another on the command line
+    comma = "Add --decimal , and where fields are separated otherwise --delimiter ;"
+    problems = [replace(one, hint=comma) if one.code == "CO031" else one for one in problems]
     if any(one.severity is Severity.REFUSE for one in problems):
         raise DataError("the predictions cannot be judged", problems)

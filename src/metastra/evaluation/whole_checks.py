@@ -37,7 +37,7 @@ def whole_checks(document: Mapping[str, Any]) -> list[dict[str, str]]:
         "EV031": _cohorts(document["pooled"]),
         "EV032": _heterogeneity(document["pooled"]),
         "EV033": _follow_up(document["characteristics"]["parts"]),
-        "EV034": _withheld(document["subgroups"]),
+        "EV034": _withheld(document["subgroups"], document["settings"]["min_events"]),
         "EV035": _differs(document["subgroups"]),
         "EV036": _missing(document["adjusted"]),
         "EV037": _proportional(document["adjusted"]),
@@ -91,13 +91,13 @@ def _follow_up(parts: list[dict[str, Any]]) -> _Answer:
     return status, f"the median follow-up of the cohorts goes from {low:.3g} to {high:.3g}"
 
 
-def _withheld(subgroups: list[dict[str, Any]]) -> _Answer:
+def _withheld(subgroups: list[dict[str, Any]], fewest: int) -> _Answer:
     if not subgroups:
         return "not_applicable", "no subgroup was named"
-    names = [_name(part) for part in subgroups if part["auc"]["estimate"] is None]
+    names = [_name(part) for part in subgroups if part["events"] < fewest]
     if names:
         return "issue", f"too few events to judge {', '.join(names)}"
-    return "passed", "every subgroup has a number"
+    return "passed", f"every subgroup has {fewest} events or more"
 
 
 def _differs(subgroups: list[dict[str, Any]]) -> _Answer:

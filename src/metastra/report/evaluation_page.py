@@ -49,6 +49,7 @@ def render_evaluation_page(evaluation: Evaluation, figures: Mapping[str, ShownFi
         titles={code: check.title for code, check in all_checks().items()},
         utility=_printed_utility(document),
         methods=_methods(document),
+        reasons=_reasons(document),
         reporting=reporting_summary(reporting(document)),
         figures={name: _inline(name, shown) for name, shown in figures.items()},
     )
@@ -110,6 +111,16 @@ def _printed_utility(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     if len(thresholds) > 2 * _EVERY:
         thresholds = thresholds[_EVERY - 1 :: _EVERY]
     return [row for row in document["utility"] if row["threshold"] in thresholds]
+
+
+def _reasons(document: Mapping[str, Any]) -> list[str]:
+    """List once each reason for which a number at a horizon is missing."""
+    numbers = [*document["discrimination"]["auc"], *document["overall"]["brier"]]
+    numbers += document["overall"]["ipa"]
+    keys = ("observed", "expected", "oe_ratio", "slope", "intercept", "ici")
+    numbers += [row[key] for row in document["calibration"] for key in keys]
+    absent = (number["reason"] for number in numbers if number["estimate"] is None)
+    return list(dict.fromkeys(absent))
 
 
 def _methods(document: Mapping[str, Any]) -> list[str]:
