@@ -124,7 +124,8 @@ def test_a_level_that_was_not_recorded_is_a_row_and_differences_are_joined():
     labels = [row["label"] for row in document["subgroups"]]
     assert labels == ["f", "m", None]
     for row in document["subgroups"]:
-        rest = fairness(patients, NONE, ~np.array([label == row["label"] for label in sex]), (0.4,))
+        high = patients.risks[:, 0] >= 0.4
+        rest = fairness(patients, NONE, ~np.array([label == row["label"] for label in sex]), high)
         for key in ("sensitivity", "specificity", "ppv", "slope"):
             number = row["differences"][key]
             expected = row[key]["estimate"] - rest[key]["estimate"]
@@ -155,7 +156,8 @@ def test_differences_of_equal_halves_hold_zero_as_often_as_they_say():
     rng = np.random.default_rng(5)
     for seed in range(300):
         patients = made(600, seed=3000 + seed)
-        row = fairness(patients, NONE, rng.uniform(size=600) < 0.4, (0.3,))["differences"]
+        high = patients.risks[:, 0] >= 0.3
+        row = fairness(patients, NONE, rng.uniform(size=600) < 0.4, high)["differences"]
         for key in held:
             null = 1.0 if key == "oe_ratio" else 0.0
             held[key] += row[key]["lower"] <= null <= row[key]["upper"]

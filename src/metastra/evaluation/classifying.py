@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metastra.errors import NotEstimable
 from metastra.evaluation.estimate import LEVEL, Estimate, attempt
@@ -31,7 +32,11 @@ _WORDS = (
 
 
 def classification(
-    patients: Patients, cutpoints: tuple[float, ...], *, exploratory: bool
+    patients: Patients,
+    group: NDArray[np.int64],
+    cutpoints: tuple[float, ...],
+    *,
+    exploratory: bool,
 ) -> list[dict[str, Any]]:
     """Judge every cutpoint at the last horizon.
 
@@ -39,8 +44,10 @@ def classification(
     ----------
     patients : Patients
         Whom.
+    group : ndarray of shape (n,), int64
+        Their risk groups, counted from 0; the k-th cutpoint lies below group k.
     cutpoints : tuple of float
-        On the risk by the last horizon, or on the score; at or above is high.
+        Ascending; at or above is high.
     exploratory : bool
         Whether they were taken from these very patients.
 
@@ -50,20 +57,20 @@ def classification(
         ``cutpoint``, ``exploratory``, ``share_high`` and the keys of `SHARES`.
     """
     return [
-        {"cutpoint": cut, "exploratory": exploratory, **classified(patients, cut)}
-        for cut in cutpoints
+        {"cutpoint": cut, "exploratory": exploratory, **classified(patients, group > k)}
+        for k, cut in enumerate(cutpoints)
     ]
 
 
-def classified(patients: Patients, cutpoint: float) -> dict[str, dict[str, Any]]:
-    """Judge one cutpoint.
+def classified(patients: Patients, high: NDArray[np.bool_]) -> dict[str, dict[str, Any]]:
+    """Judge one division into high and not high.
 
     Parameters
     ----------
     patients : Patients
         Whom.
-    cutpoint : float
-        At or above is high.
+    high : ndarray of shape (n,), bool
+        Who is called high.
 
     Returns
     -------
@@ -75,14 +82,12 @@ def classified(patients: Patients, cutpoint: float) -> dict[str, dict[str, Any]]
     Blanche et al. 2013; patients with a competing event by the horizon count among those without
     the event.
     """
-    risks = patients.risks
-    values = patients.order() if risks is None else risks[:, -1]
     horizon = patients.last_horizon
     events = events_by(patients.outcome, horizon)
-    high = int(np.count_nonzero(values >= cutpoint))
-    lower, upper = wilson_interval(high, patients.n, level=LEVEL)
+    n_high = int(np.count_nonzero(high))
+    lower, upper = wilson_interval(n_high, patients.n, level=LEVEL)
     share = Estimate(
-        estimate=high / patients.n,
+        estimate=n_high / patients.n,
         lower=lower,
         upper=upper,
         method="share of the patients at or above the cutpoint; Wilson interval",
@@ -91,7 +96,7 @@ def classified(patients: Patients, cutpoint: float) -> dict[str, dict[str, Any]]
     )
     found: Classification | NotEstimable
     try:
-        found = classification_at(patients.outcome, values, cutpoint, horizon)
+        found = classification_at(patients.outcome, high.astype(np.float64), 1.0, horizon)
     except NotEstimable as error:
         found = error
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metastra.evaluation.added_value import added_value
 from metastra.evaluation.adjusting import adjusted
@@ -22,6 +23,7 @@ from metastra.evaluation.measures import discrimination, overall
 from metastra.evaluation.patients import Patients, Settings
 from metastra.evaluation.pooling import pooled
 from metastra.evaluation.recalibrating import recalibration
+from metastra.evaluation.reclassification import reclassification
 from metastra.evaluation.risk_groups import Grouping, group_patients, risk_groups
 from metastra.evaluation.sensitivity import midpoint_sensitivity
 from metastra.evaluation.subgroups import subgroups
@@ -184,11 +186,24 @@ def _judged(
         "calibration": calibration(patients, draws, settings),
         "utility": utility(patients, draws, settings),
         "risk_groups": risk_groups(patients, grouping),
-        "added_value": added_value(patients, draws),
-        "subgroups": subgroups(patients, settings, grouping.cutpoints),
+        "added_value": added_value(patients, draws)
+        | {"reclassification": _reclassified(patients, settings)},
+        "subgroups": subgroups(patients, settings, _high(grouping)),
     }
     document["checks"] = result_checks(patients, document)
     return document
+
+
+def _high(grouping: Grouping) -> NDArray[np.bool_] | None:
+    """Who lies at or above the highest cutpoint; None where there is none."""
+    k = len(grouping.cutpoints)
+    return np.asarray(grouping.group >= k) if k else None
+
+
+def _reclassified(patients: Patients, settings: Settings) -> dict[str, Any]:
+    if settings.cutpoint_horizon not in (None, patients.last_horizon):
+        return {"reason": "the cutpoints are not on the risk by the last horizon"}
+    return reclassification(patients, settings)
 
 
 def _cohorts(

@@ -36,7 +36,7 @@ def fairness(
     patients: Patients,
     settings: Settings,
     mine: NDArray[np.bool_],
-    cutpoint: tuple[float, ...],
+    high: NDArray[np.bool_] | None,
 ) -> dict[str, Any]:
     """Measure a subgroup and how far it is from the rest.
 
@@ -48,8 +48,8 @@ def fairness(
         With the fewest events that either side may rest on.
     mine : ndarray of shape (n,), bool
         The subgroup.
-    cutpoint : tuple of float
-        The threshold; empty where there is none.
+    high : ndarray of shape (n,), bool, or None
+        Who is called high; None where there is no cutpoint.
 
     Returns
     -------
@@ -65,14 +65,15 @@ def fairness(
     """
     part = patients.take(mine)
     rest = patients.take(~mine) if (~mine).any() else None
-    here = _measures(part, settings, cutpoint)
-    there = None if rest is None else _measures(rest, settings, cutpoint)
+    here = _measures(part, settings, None if high is None else high[mine])
+    others = None if high is None else high[~mine]
+    there = None if rest is None else _measures(rest, settings, others)
     differences = {key: _difference(part, key, here, there) for key in COMPARED}
     return {key: here[key] for key in COMPARED if key != "oe_ratio"} | {"differences": differences}
 
 
 def _measures(
-    part: Patients, settings: Settings, cutpoint: tuple[float, ...]
+    part: Patients, settings: Settings, high: NDArray[np.bool_] | None
 ) -> dict[str, dict[str, Any]]:
     events = events_by(part.outcome, part.last_horizon)
     withheld = (
@@ -80,7 +81,7 @@ def _measures(
     )
     found = {key: _one(part, key, withheld).to_json() for key in _METHODS}
     keys = (*SHARES, "share_high")
-    if withheld or not cutpoint:
+    if withheld or high is None:
         reason = withheld or _NO_CUT
         return found | {
             key: missing(
@@ -88,7 +89,7 @@ def _measures(
             ).to_json()
             for key in keys
         }
-    return found | classified(part, cutpoint[0])
+    return found | classified(part, high)
 
 
 def _one(part: Patients, key: str, withheld: str) -> Estimate:

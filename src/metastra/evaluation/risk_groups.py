@@ -113,7 +113,7 @@ def risk_groups(patients: Patients, grouping: Grouping) -> dict[str, Any]:
         "groups": group_risks(patients, grouping),
         "hazard_ratios": _hazard_ratios(patients, grouping),
         "classification": classification(
-            patients, grouping.cutpoints, exploratory=grouping.exploratory
+            patients, grouping.group, grouping.cutpoints, exploratory=grouping.exploratory
         ),
         "logrank_p": _p_value(
             patients, "log-rank test", lambda: logrank(outcome.only(1), grouping.group).p

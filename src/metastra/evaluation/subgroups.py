@@ -31,7 +31,7 @@ _METHODS = {
 
 
 def subgroups(
-    patients: Patients, settings: Settings, cutpoints: tuple[float, ...] = ()
+    patients: Patients, settings: Settings, high: NDArray[np.bool_] | None = None
 ) -> list[dict[str, Any]]:
     """Judge each subgroup at the last horizon.
 
@@ -42,8 +42,8 @@ def subgroups(
     settings : Settings
         Draws (the same as for the whole), seed and the fewest events.
 
-    cutpoints : tuple of float
-        Of the risk groups; the highest is the threshold of the fairness table.
+    high : ndarray of shape (n,), bool, or None
+        Who is called high, for the fairness table; None where there is no cutpoint.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def subgroups(
             masks.append((None, unknown))
         for label, mine in masks:
             row = _one(patients, settings, column, label, mine)
-            found.append(row | fairness(patients, settings, mine, cutpoints[-1:]))
+            found.append(row | fairness(patients, settings, mine, high))
     return found
 
 

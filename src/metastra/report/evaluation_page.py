@@ -55,18 +55,20 @@ def render_evaluation_page(evaluation: Evaluation, figures: Mapping[str, ShownFi
     )
 
 
-def render_reporting_page(document: Mapping[str, Any]) -> str:
+def render_reporting_page(document: Mapping[str, Any], *, report: str = "report.html") -> str:
     """Write the reporting guidelines and the model card as HTML text.
 
     Parameters
     ----------
     document : mapping
         The content of ``evaluation.json``.
+    report : str
+        Name of the file beside it that has the sections.
 
     Returns
     -------
     str
-        A whole document that links to ``report.html`` beside it.
+        A whole document that links to them.
     """
     filled = reporting(document)
     return _rendered(
@@ -75,6 +77,7 @@ def render_reporting_page(document: Mapping[str, Any]) -> str:
         lists=filled,
         summary=reporting_summary(filled),
         authors=AUTHORS,
+        report=report,
     )
 
 
