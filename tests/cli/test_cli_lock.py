@@ -115,6 +115,11 @@ def test_from_the_run_to_a_verified_bundle_and_back(metastra, model):
     assert document["cohorts"]["south"]["bundle"] == bundle.digest
     assert document["cohorts"]["north"]["bundle"] is None
     assert document["cohorts"]["north"]["bundle_reason"]
+    page = (model / "run" / "report" / "validation.html").read_text()
+    assert f"{document['discrimination']['auc'][-1]['estimate']:.3f}" in page
+    assert bundle.digest in page or document["bundle"] is None
+    listed = (model / "run" / "report" / "reporting.html").read_text()
+    assert 'href="validation.html#' in listed
 
     twice = lock(metastra, model)
     assert twice.returncode == 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from metastra.evaluation.evaluate import evaluate
 from metastra.evaluation.incidence import incidence
 from metastra.evaluation.landmarking import landmark_analysis
 from metastra.evaluation.patients import Patients, Settings
-from metastra.evaluation.plan import Plan, read_plan
+from metastra.evaluation.plan import MEASURES, Plan, read_plan
 from metastra.evaluation.request import Request
 from metastra.evaluation.risk_groups import group_patients
 from metastra.evaluation.visits import dating, visit_schedule
@@ -296,3 +297,16 @@ def test_settings_of_the_claims_have_their_ranges(wrong):
     """Out of range is a usage error."""
     with pytest.raises(ConfigError):
         Settings(**wrong)
+
+
+def test_the_plan_of_the_how_to_page_is_understood(tmp_path):
+    """The example that people copy is one that is read."""
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "evaluate-predictions.md"
+    block = page.read_text().split("```ini\n")[1].split("```")[0]
+    (tmp_path / "plan.toml").write_text(block)
+    plan = read_plan(tmp_path / "plan.toml")
+    assert plan.primary.bound == 0.65
+    assert [one.side for one in plan.secondary] == ["holds"]
+    assert plan.subgroups == ("sex",)
+    for name in MEASURES:
+        assert f"`{name}`" in page.read_text(), name

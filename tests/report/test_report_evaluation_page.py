@@ -276,6 +276,17 @@ def test_answers_say_nothing_where_there_is_nothing():
     assert "every analysis is exploratory" in page
 
 
+def test_a_flow_that_knows_only_its_ends_is_drawn():
+    """The prospective study hands over who was predicted and who was judged, and no reasons."""
+    plain = replace(everything(160), cohort=None, covariates=(), subgroups={})
+    result = evaluate(plain, Settings(bootstrap=0), flow={"predicted": 170, "judged": 160})
+    figures = evaluation_figures(result)
+    assert "10 are not" in figures["flow"].explanation
+    page = render_evaluation_page(result, figures)
+    assert "Patients predicted" in page
+    assert "Of 170 predicted patients 160 are judged." in render_reporting_page(result.to_json())
+
+
 def test_a_curve_is_not_drawn_on_few_events():
     """Below 50 events the caption says that there is no smooth curve and why."""
     few = replace(everything(160), cohort=None)

@@ -14,7 +14,7 @@ from metastra.evaluation.reading import Reading, read_patients
 from metastra.evaluation.request import Request
 from metastra.storage import json_bytes, write_bytes
 
-__all__ = ["Judged", "judge", "write_judged"]
+__all__ = ["Judged", "evaluation_pages", "judge", "write_judged"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -73,6 +73,33 @@ def judge(request: Request, settings: Settings) -> Judged:
         input_checks=tuple(checks),
     )
     return Judged(evaluation=evaluation, problems=reading.problems)
+
+
+def evaluation_pages(evaluation: Evaluation) -> dict[str, bytes]:
+    """Write the pages of a validation that stands inside a run.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        The numbers, and the patients for the curves over time.
+
+    Returns
+    -------
+    dict of str to bytes
+        ``validation.html``, ``reporting.html`` and ``reporting.json``.
+    """
+    from metastra.report.evaluation_figures import evaluation_figures
+    from metastra.report.evaluation_page import render_evaluation_page, render_reporting_page
+    from metastra.report.reporting import reporting
+
+    document = evaluation.to_json()
+    page = render_evaluation_page(evaluation, evaluation_figures(evaluation))
+    listed = render_reporting_page(document, report="validation.html")
+    return {
+        "validation.html": page.encode(),
+        "reporting.html": listed.encode(),
+        "reporting.json": json_bytes(reporting(document)),
+    }
 
 
 def write_judged(judged: Judged, folder: Path, *, pdf: bool = False) -> tuple[str, ...]:

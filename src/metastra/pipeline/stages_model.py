@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from metastra.cohort.cohort import Cohort
 from metastra.errors import DataError, NotEstimable
 from metastra.evaluation.patients import Settings
 from metastra.evaluation.request import Request
-from metastra.pipeline.evaluate import judge
+from metastra.pipeline.evaluate import evaluation_pages, judge
 from metastra.pipeline.plan_of_bundle import evaluation_plan
 from metastra.pipeline.predictions_table import PredictionRows, predictions_csv
 from metastra.pipeline.workshop import Stage, Workshop
@@ -25,6 +26,7 @@ from metastra.training.clinical import fit_clinical
 from metastra.training.clinical_bundle import clinical_bundle_files, clinical_task
 from metastra.training.clinical_data import ClinicalData
 from metastra.training.out_of_fold import OutOfFold, penalty_groups, predict_out_of_fold
+from metastra.version import VERSION
 
 __all__ = ["BUNDLE_DIR", "MODEL_STAGES"]
 
@@ -146,7 +148,11 @@ def _evaluation_recipe(work: Workshop) -> Recipe:
     return Recipe(
         kind="evaluation",
         parents={name: product_parent(run_dir, name) for name in ("bundle", "predictions")},
-        settings={"bootstrap": _BOOTSTRAP, "seed": work.opened.study.study.seed},
+        settings={
+            "bootstrap": _BOOTSTRAP,
+            "seed": work.opened.study.study.seed,
+            "metastra": VERSION,
+        },
     )
 
 
@@ -173,11 +179,13 @@ def _evaluation_files(work: Workshop) -> dict[str, bytes]:
         cutpoint_horizon=cuts.horizon if cuts else None,
     )
     try:
-        document = judge(request, settings).evaluation.to_json()
+        judged = judge(request, settings).evaluation
     except DataError as error:
         said = "; ".join(one.found for one in error.problems) or str(error)
         raise NotEstimable(f"the predictions cannot be judged: {said}") from error
-    return {"evaluation.json": json_bytes(_told_apart(document, work, bundle))}
+    evaluation = replace(judged, document=_told_apart(judged.to_json(), work, bundle))
+    pages = {f"report/{name}": data for name, data in evaluation_pages(evaluation).items()}
+    return {"evaluation.json": json_bytes(evaluation.to_json())} | pages
 
 
 def _told_apart(document: dict[str, Any], work: Workshop, bundle: Bundle) -> dict[str, Any]:

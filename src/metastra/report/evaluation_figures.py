@@ -91,8 +91,11 @@ def _flow(document: dict[str, Any]) -> ShownFigure | None:
     steps = tuple(
         FlowStep(reason=text, stage="criterion", n=flow[key])
         for key, text in reasons.items()
-        if flow[key]
+        if flow.get(key)
     )
+    others = flow["predicted"] - flow["judged"] - sum(step.n for step in steps)
+    if others > 0:
+        steps += (FlowStep(reason="left out for another reason", stage="criterion", n=others),)
     diagram = FlowDiagram(
         flows=(
             CohortFlow(

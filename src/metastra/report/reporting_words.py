@@ -99,8 +99,7 @@ def excluded_words(document: Document) -> str:
     flow = document["flow"]
     if "predicted" not in flow:
         return f"{plural(flow['judged'], 'patient')} judged."
-    return (
-        f"Of {plural(flow['predicted'], 'predicted patient')} {count(flow['judged'])} are "
-        f"judged; left out: {count(flow['without_outcome'])} without an outcome, "
-        f"{count(flow['not_assessable'])} not assessable."
-    )
+    head = f"Of {plural(flow['predicted'], 'predicted patient')} {count(flow['judged'])} are judged"
+    words = {"without_outcome": "without an outcome", "not_assessable": "not assessable"}
+    left = [f"{count(flow[key])} {text}" for key, text in words.items() if key in flow]
+    return f"{head}; left out: {joined(left)}." if left else f"{head}."
