@@ -131,7 +131,7 @@ def judged(train: ClinicalData, outside) -> tuple[float, float]:
 
 @pytest.mark.slow
 def test_with_many_patients_it_is_as_good_as_its_predictors_allow(outside, attainable):
-    """6,000 patients: within 0.01 of the best attainable AUC, and right on average."""
+    """A study of 6,000 patients: within 0.01 of the best attainable AUC, right on average."""
     found, ratio = judged(development(6000, seed=1), outside)
 
     assert 0.66 < attainable < 0.80
