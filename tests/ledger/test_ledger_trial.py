@@ -250,6 +250,7 @@ def test_the_report_is_signed_and_its_digests_stand_in_the_ledger(done):
     }
     judged = (folder / "evaluation" / "report.html").read_text()
     assert "xploratory" in judged
+    assert "SIMULATED STUDY" in judged
     page = (folder / "report.html").read_text()
     assert "SIMULATED STUDY" in page
     assert page.index("Primary result") < page.index("Exploratory")

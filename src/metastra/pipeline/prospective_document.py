@@ -168,7 +168,7 @@ def _declared(protocol: Protocol) -> Plan:
         subgroups=plan.subgroups,
         cutpoints=plan.cutpoints,
         thresholds=plan.thresholds,
-        name=protocol.study.name,
+        name=protocol.study.name + (" (SIMULATED STUDY)" if protocol.study.simulated else ""),
         digest=protocol.digest,
     )
 
