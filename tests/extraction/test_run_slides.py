@@ -21,6 +21,7 @@ from metastra.features.hdf5_layouts import read_h5
 from metastra.features.writing import write_own
 from metastra.pipeline.opening import open_study
 from metastra.pipeline.run import run_study
+from metastra.slides.identity import reviewed_name
 from metastra.synthetic.generate import synthetic_study
 
 
@@ -205,3 +206,33 @@ def test_a_failed_slide_is_named_is_exit_4_and_is_tried_again(tmp_path):
     assert stages["report"]["done"] == "made"
     again = {item["stage"]: item for item in json.loads(second.stdout)["stages"]}
     assert again["features"]["reasons"] == ["1 failed last time"]
+
+
+@pytest.mark.slow
+def test_a_reviewer_can_leave_a_slide_out(folder):
+    """An override turns the verdict round: its features follow, and no other slide is redone."""
+    run(folder)
+    rows = {row["slide"]: row for row in index_of(folder)["slides"] if row["state"] == "done"}
+    quality = list(csv.DictReader(io.StringIO((folder / "run" / "qc.csv").read_text())))
+    name = next(row["SLIDE"] for row in quality if row["use"] == "true")
+    taken = next(
+        row
+        for row in rows.values()
+        if row["slide_digest"] and reviewed_name(row["slide_digest"]) == name
+    )
+    review = folder / "run" / "qc_review.csv"
+    review.write_text(f"SLIDE,DECISION,INITIALS,REASON\n{name},override,AB,wrong block\n")
+
+    stages, _ = run(folder)
+
+    after = {row["slide"]: row for row in index_of(folder)["slides"]}
+    left_out = after[taken["slide"]]
+    assert stages["features"] == "made"
+    assert (left_out["state"], left_out["n_tiles"]) == ("excluded", 0)
+    assert left_out["excluded"] == "left out by the reviewer"
+    others = [slide for slide in rows if slide != taken["slide"]]
+    assert all(after[slide]["digest"] == rows[slide]["digest"] for slide in others)
+
+    review.unlink()
+    run(folder)
+    assert {row["slide"]: row for row in index_of(folder)["slides"]}[taken["slide"]] == taken

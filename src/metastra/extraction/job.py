@@ -45,6 +45,9 @@ class SlideJob:
         Whether `path` is a feature file, to be brought into the store.
     shown : str
         What messages call the slide; its file name where nothing else is given.
+    overridden : tuple of str
+        Slides whose verdict of quality a reviewer turned round, named by their content as in the
+        review table; this one is affected only if it is among them.
 
     Examples
     --------
@@ -66,8 +69,11 @@ class SlideJob:
     batch: int = 64
     is_features: bool = False
     shown: str = ""
+    overridden: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        # a job that comes from another process has a list here
+        object.__setattr__(self, "overridden", tuple(self.overridden))
         if not self.shown:
             object.__setattr__(self, "shown", Path(self.path).name)
 

@@ -24,6 +24,7 @@ from metastra.extraction.taking import take_features
 from metastra.features.bag import BagFrame, BagOrigin
 from metastra.features.store import FeatureStore, features_recipe
 from metastra.features.writing import BagWriter
+from metastra.slides.identity import reviewed_name
 from metastra.slides.opening import open_slide
 from metastra.slides.slide import Slide, require_brightfield
 from metastra.storage import Recipe
@@ -86,7 +87,8 @@ def extract_slide(job: SlideJob) -> SlideOutcome:
         grid = make_grid(slide.info, job.spec)
         with clock.step("digest"):
             slide_digest = noted_digest(Path(job.path), job.name, Path(job.folder))
-        recipe = _recipe(job, grid, slide_digest, encoder)
+        turned = reviewed_name(slide_digest) in job.overridden
+        recipe = _recipe(job, grid, slide_digest, encoder, turned=turned)
         if store.state(job.name, recipe):
             return _standing(store, job.name, grid, slide_digest, str(slide.info.mpp_source))
         with clock.step("quality"):
@@ -94,8 +96,8 @@ def extract_slide(job: SlideJob) -> SlideOutcome:
             drawn = read_region_file(Path(job.region), slide.info) if job.region else None
             quality = assess(slide, drawn)
             beat()
-            kept, dropped = _choose(quality, grid)
-        excluded = _excluded(quality, len(kept), len(grid))
+            kept, dropped = _choose(quality, grid, turned=turned)
+        excluded = _excluded(quality, len(kept), len(grid), turned=turned)
         writer = BagWriter(
             coords=kept.coords,
             frame=_frame(slide, kept),
@@ -121,7 +123,9 @@ def extract_slide(job: SlideJob) -> SlideOutcome:
     )
 
 
-def _recipe(job: SlideJob, grid: TileGrid, slide_digest: str, encoder: Encoder) -> Recipe:
+def _recipe(
+    job: SlideJob, grid: TileGrid, slide_digest: str, encoder: Encoder, *, turned: bool
+) -> Recipe:
     region = digest_file(Path(job.region)) if job.region else None
     return features_recipe(
         slide_digest=slide_digest,
@@ -132,24 +136,28 @@ def _recipe(job: SlideJob, grid: TileGrid, slide_digest: str, encoder: Encoder) 
             "region": region,
         },
         encoder_digest=encoder.card.digest,
-        quality=QUALITY_RULE,
+        quality={**QUALITY_RULE, "overridden": True} if turned else QUALITY_RULE,
     )
 
 
-def _choose(quality: SlideQuality, grid: TileGrid) -> tuple[TileGrid, dict[str, int]]:
-    """Keep the tiles that nothing speaks against; none of a slide that is not assessable."""
+def _choose(
+    quality: SlideQuality, grid: TileGrid, *, turned: bool
+) -> tuple[TileGrid, dict[str, int]]:
+    """Keep the tiles that nothing speaks against; none of a slide that is not to be used."""
     if not len(grid):
         return grid, {}
     codes = tile_codes(quality.tile_fractions(grid.boxes_px0))
     found, counts = np.unique(codes[codes != ""], return_counts=True)
     dropped = dict(zip(found.tolist(), counts.tolist(), strict=True))
-    if not quality.assessable:
+    if quality.assessable == turned:
         return grid.take(np.zeros(len(grid), dtype=bool)), dropped
     return grid.take(codes == ""), dropped
 
 
-def _excluded(quality: SlideQuality, n_kept: int, n_grid: int) -> str:
-    if not quality.assessable:
+def _excluded(quality: SlideQuality, n_kept: int, n_grid: int, *, turned: bool) -> str:
+    if quality.assessable and turned:
+        return "left out by the reviewer"
+    if not quality.assessable and not turned:
         reasons = [item for item in quality.codes if item.severity == "refuse"]
         told = "; ".join(f"{item.code} {item.found}" for item in reasons)
         return f"not assessable: {told}" if told else "not assessable"

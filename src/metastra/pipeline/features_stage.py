@@ -13,11 +13,13 @@ from metastra.extraction.batch import LIMITS, SlideFate, extract_all
 from metastra.extraction.job import SlideJob, spec_for
 from metastra.extraction.slide import QUALITY_RULE
 from metastra.features.store import FeatureStore
+from metastra.pipeline.qc_review import REVIEW, read_review
 from metastra.pipeline.study_slides import StudySlide, slides_parent_digest, study_slides
 from metastra.pipeline.workshop import Workshop
 from metastra.storage import (
     Depth,
     Recipe,
+    file_parent,
     json_bytes,
     product_parent,
     read_product_json,
@@ -45,13 +47,17 @@ def features_recipe_of_stage(work: Workshop) -> Recipe:
     """
     section = work.opened.study.slides
     card = get_encoder(section.encoder).card
+    run_dir = work.opened.run_dir
+    parents = {
+        "cohort": product_parent(run_dir, "cohort"),
+        "slides": value_parent("slides", slides_parent_digest(work)),
+        "encoder": value_parent("encoder", card.digest),
+    }
+    if (run_dir / REVIEW).is_file():
+        parents["review"] = file_parent(run_dir, run_dir / REVIEW)
     return Recipe(
         kind="features-index",
-        parents={
-            "cohort": product_parent(work.opened.run_dir, "cohort"),
-            "slides": value_parent("slides", slides_parent_digest(work)),
-            "encoder": value_parent("encoder", card.digest),
-        },
+        parents=parents,
         settings={
             "target_mpp": section.target_mpp,
             "tile_px": section.tile_px,
@@ -81,7 +87,10 @@ def features_files(work: Workshop) -> dict[str, bytes]:
         As `metastra.extraction.batch.extract_all`.
     """
     slides = study_slides(work)
-    jobs = [_job(work, slide) for slide in slides]
+    review = work.opened.run_dir / REVIEW
+    decisions = read_review(review) if review.is_file() else ()
+    overridden = tuple(sorted(one.slide for one in decisions if one.override))
+    jobs = [_job(work, slide, overridden) for slide in slides]
     by_name = {fate.job.name: fate for fate in extract_all(_executor(work), jobs)}
     rows = [_row(slide, by_name[slide.name]) for slide in slides]
     states = [row["state"] for row in rows]
@@ -137,7 +146,7 @@ def features_lost(work: Workshop) -> tuple[str, ...]:
     return (f"{len(lost)} feature files are missing or changed",) if lost else ()
 
 
-def _job(work: Workshop, slide: StudySlide) -> SlideJob:
+def _job(work: Workshop, slide: StudySlide, overridden: tuple[str, ...]) -> SlideJob:
     section = work.opened.study.slides
     card = get_encoder(section.encoder).card
     spec = spec_for(card, section.target_mpp, section.tile_px)
@@ -153,6 +162,7 @@ def _job(work: Workshop, slide: StudySlide) -> SlideJob:
         mpp=slide.mpp,
         mpp_source=slide.mpp_source,
         is_features=slide.is_features,
+        overridden=overridden,
     )
 
 

@@ -11,7 +11,10 @@ from metastra.errors import ConfigError, DataError, Problem, SchemaError, Where
 from metastra.pipeline.qc_table import Decision, SlideRow
 from metastra.storage import csv_rows
 
-__all__ = ["apply_review", "read_review"]
+__all__ = ["REVIEW", "apply_review", "read_review"]
+
+REVIEW = "qc_review.csv"
+"""The review of a run, beside its table of quality."""
 
 _NEEDED = ("SLIDE", "DECISION", "INITIALS", "REASON")
 _ALLOWED = (*_NEEDED, "DATE")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from metastra.errors import IntegrityError
 from metastra.executor import Executor, ProcessPool, Result, Task
 from metastra.extraction.batch import LIMITS, store_error
-from metastra.pipeline.qc_review import apply_review, read_review
+from metastra.pipeline.qc_review import REVIEW, apply_review, read_review
 from metastra.pipeline.qc_sheet import sheet_bytes
 from metastra.pipeline.qc_table import SlideRow, table_bytes, template_bytes
 from metastra.pipeline.qc_task import assess_file, product_of
@@ -29,7 +29,6 @@ from metastra.tissue.quality import MEASURES_VERSION
 
 __all__ = ["has_slides_to_assess", "qc_failed", "qc_files", "qc_recipe"]
 
-_REVIEW = "qc_review.csv"
 _TABLE = "qc.csv"
 
 
@@ -67,8 +66,8 @@ def qc_recipe(work: Workshop) -> Recipe:
         "cohort": product_parent(run_dir, "cohort"),
         "slides": value_parent("slides", slides_parent_digest(work)),
     }
-    if (run_dir / _REVIEW).is_file():
-        parents["review"] = file_parent(run_dir, run_dir / _REVIEW)
+    if (run_dir / REVIEW).is_file():
+        parents["review"] = file_parent(run_dir, run_dir / REVIEW)
     return Recipe(kind="qc", parents=parents, settings={"measures": MEASURES_VERSION})
 
 
@@ -94,7 +93,7 @@ def qc_files(work: Workshop) -> dict[str, bytes]:
     """
     slides = _to_assess(work)
     rows = _assess_all(work, slides)
-    review = work.opened.run_dir / _REVIEW
+    review = work.opened.run_dir / REVIEW
     if review.is_file():
         rows = apply_review(rows, read_review(review), file=review.name)
     return {

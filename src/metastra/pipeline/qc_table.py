@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
+from metastra.slides.identity import reviewed_name
 from metastra.storage import csv_bytes
 from metastra.tissue.quality import ARTEFACTS
 
@@ -101,7 +102,7 @@ class SlideRow:
     @property
     def slide(self) -> str:
         """Name without a patient's: from the content, or from the place on the command line."""
-        return f"S-{self.digest[:10]}" if self.digest else f"row-{self.number + 1}"
+        return reviewed_name(self.digest) if self.digest else f"row-{self.number + 1}"
 
     @property
     def status(self) -> str:

@@ -98,9 +98,10 @@ class RunSummary:
             why = f"  ({'; '.join(item.reasons)})" if item.reasons else ""
             failed = f", {item.failed} failed" if item.failed else ""
             lines.append(f"{item.stage:<{width}}  {item.done}{failed}{why}")
-        page = self.run_dir / "report" / "index.html"
-        if not self.dry and page.exists():
-            lines.append(f"report: {page}")
+        for what, name in (("report", "index.html"), ("validation", "validation.html")):
+            page = self.run_dir / "report" / name
+            if not self.dry and page.exists():
+                lines.append(f"{what}: {page}")
         return lines
 
     def to_json(self) -> dict[str, Any]:

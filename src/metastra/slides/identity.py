@@ -9,7 +9,7 @@ from metastra.digest import digest_file, digest_value
 from metastra.slides.companions import companion_files
 from metastra.slides.slide import slide_error
 
-__all__ = ["slide_digest"]
+__all__ = ["reviewed_name", "slide_digest"]
 
 
 def slide_digest(path: str | os.PathLike[str]) -> str:
@@ -47,3 +47,24 @@ def slide_digest(path: str | os.PathLike[str]) -> str:
         reason = getattr(error, "strerror", None) or str(error)
         raise slide_error("SL001", path.name, reason) from error
     return digest_value(sorted(parts))
+
+
+def reviewed_name(slide_digest: str) -> str:
+    """Name a slide as the table of quality and its review do.
+
+    Parameters
+    ----------
+    slide_digest : str
+        Of its content.
+
+    Returns
+    -------
+    str
+        ``S-`` and ten digits.
+
+    Examples
+    --------
+    >>> reviewed_name("0123456789abcdef")
+    'S-0123456789'
+    """
+    return f"S-{slide_digest.removeprefix('sha256:')[:10]}"
