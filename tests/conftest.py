@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,11 @@ settings.register_profile(
     "metastra", deadline=None, derandomize="METASTRA_EXPLORE" not in os.environ
 )
 settings.load_profile("metastra")
+
+# a suite that is started in the background may have been told to ignore Ctrl-C, and its children
+# with it; tests that interrupt a command need the usual answer
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ from extraction.bad_decoders import Instead, poisoned_task, task
 from extraction.small_slides import picture, write_bomb, write_slide
 from features.peer_readers import read_as_trident
 from metastra.encoders.registry import get_encoder
-from metastra.errors import BusyError, ConfigError, DataError
+from metastra.errors import BusyError, ConfigError, DataError, SlideError
 from metastra.executor import Limits, ProcessPool, Serial
+from metastra.extraction.job import SlideJob
 from metastra.extraction.naming import name_slides
+from metastra.extraction.slide import extract_slide
 from metastra.features.hdf5_layouts import read_h5
 from metastra.pipeline.extract import ExtractRequest, extract
 from metastra.slides.identity import slide_digest
@@ -357,3 +360,13 @@ def test_a_large_slide_is_extracted_within_the_declared_memory(tmp_path):
     assert summary.counts["done"] == 1, summary.lines()
     assert summary.fates[0].outcome.n_grid == 225
     assert summary.fates[0].peak_bytes < 600_000_000
+
+
+def test_a_slide_of_another_stain_is_refused_and_h_and_e_is_not(slides, tmp_path):
+    """STAIN of the slide table is minded: an immunostain gives no H&E features."""
+    job = SlideJob(path=str(slides[0]), name="s", folder=str(tmp_path), encoder="morphology")
+    with pytest.raises(SlideError) as caught:
+        extract_slide(replace(job, stain="IHC CD3"))
+    assert [item.code for item in caught.value.problems] == ["SL015"]
+    assert not list(tmp_path.glob("*.h5"))
+    assert extract_slide(replace(job, stain="H&E")).n_tiles > 0

@@ -45,6 +45,8 @@ class SlideJob:
         Whether `path` is a feature file, to be brought into the store.
     shown : str
         What messages call the slide; its file name where nothing else is given.
+    stain : str
+        As the slide table has it; empty where it says nothing.
     overridden : tuple of str
         Slides whose verdict of quality a reviewer turned round, named by their content as in the
         review table; this one is affected only if it is among them.
@@ -69,6 +71,7 @@ class SlideJob:
     batch: int = 64
     is_features: bool = False
     shown: str = ""
+    stain: str = ""
     overridden: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -26,7 +26,7 @@ from metastra.features.store import FeatureStore, features_recipe
 from metastra.features.writing import BagWriter
 from metastra.slides.identity import reviewed_name
 from metastra.slides.opening import open_slide
-from metastra.slides.slide import Slide, require_brightfield
+from metastra.slides.slide import Slide, require_brightfield, require_he
 from metastra.storage import Recipe
 from metastra.tiles.grid import TileGrid, make_grid
 from metastra.tiles.reading import read_tiles
@@ -73,7 +73,7 @@ def extract_slide(job: SlideJob) -> SlideOutcome:
     Raises
     ------
     SlideError
-        If the slide cannot be opened or read, has no scale, is too coarse or is fluorescence.
+        If the slide cannot be opened or read, has no scale, is too coarse or is not H&E.
     DataError
         SL054 if the encoder gives numbers that cannot be kept.
     ResourceError, ConfigError, DigestMismatch
@@ -84,6 +84,7 @@ def extract_slide(job: SlideJob) -> SlideOutcome:
     encoder = _encoder(job.encoder)
     with open_slide(job.path, mpp=job.mpp, mpp_source=job.mpp_source) as slide:
         require_brightfield(slide.info)
+        require_he(job.stain, job.shown)
         grid = make_grid(slide.info, job.spec)
         with clock.step("digest"):
             slide_digest = noted_digest(Path(job.path), job.name, Path(job.folder))

@@ -50,7 +50,7 @@ def features_recipe_of_stage(work: Workshop) -> Recipe:
     run_dir = work.opened.run_dir
     parents = {
         "cohort": product_parent(run_dir, "cohort"),
-        "slides": value_parent("slides", slides_parent_digest(work)),
+        "slides": value_parent("slides", slides_parent_digest(work, study_slides(work))),
         "encoder": value_parent("encoder", card.digest),
     }
     if (run_dir / REVIEW).is_file():
@@ -162,6 +162,7 @@ def _job(work: Workshop, slide: StudySlide, overridden: tuple[str, ...]) -> Slid
         mpp=slide.mpp,
         mpp_source=slide.mpp_source,
         is_features=slide.is_features,
+        stain=slide.stain,
         overridden=overridden,
     )
 

@@ -64,7 +64,7 @@ def qc_recipe(work: Workshop) -> Recipe:
     run_dir = work.opened.run_dir
     parents = {
         "cohort": product_parent(run_dir, "cohort"),
-        "slides": value_parent("slides", slides_parent_digest(work)),
+        "slides": value_parent("slides", slides_parent_digest(work, _to_assess(work))),
     }
     if (run_dir / REVIEW).is_file():
         parents["review"] = file_parent(run_dir, run_dir / REVIEW)
@@ -137,6 +137,7 @@ def _assess_all(work: Workshop, slides: Sequence[StudySlide]) -> tuple[SlideRow,
             payload={
                 "path": str(slide.path),
                 "out": str(run_dir),
+                "name": slide.name,
                 "mpp": slide.mpp,
                 "region": None,
                 "region_origin": "qupath",

@@ -9,6 +9,7 @@ from typing import Any
 
 from metastra.digest import digest_file, digest_value
 from metastra.errors import Problem, SlideError
+from metastra.extraction.digests import noted_digest
 from metastra.slides.identity import slide_digest
 from metastra.slides.opening import open_slide
 from metastra.slides.slide import SlideInfo
@@ -74,11 +75,13 @@ def assess_file(payload: Mapping[str, Any]) -> dict[str, Any]:
         "region_origin": None if region is None else payload["region_origin"],
     }
     with open_slide(path, mpp=payload["mpp"]) as slide:
-        digest = slide_digest(path)
-        name, recipe = product_of(digest, settings)
+        name = payload.get("name")
+        # a run keeps notes of digests, so that no slide is read again to learn that it is the same
+        digest = noted_digest(path, name, out) if name else slide_digest(path)
+        product, recipe = product_of(digest, settings)
         made = {"digest": digest, "settings": settings}
-        if completeness(out, name, recipe):
-            return {**made, "stored": read_product_json(out, name, f"{name}.json")}
+        if completeness(out, product, recipe):
+            return {**made, "stored": read_product_json(out, product, f"{product}.json")}
         drawn = None
         if region is not None:
             drawn = read_region_file(region, slide.info, origin=payload["region_origin"])

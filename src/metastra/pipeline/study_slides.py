@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,8 @@ class StudySlide:
         Where it lies; never shown.
     mpp : float or None
         Micrometres per pixel, where the slide table gives them.
+    stain : str
+        As the slide table has it.
     """
 
     name: str
@@ -39,6 +42,7 @@ class StudySlide:
     path: Path
     mpp: float | None
     mpp_source: MppSource = "table"
+    stain: str = ""
 
     @property
     def is_features(self) -> bool:
@@ -89,6 +93,7 @@ def study_slides(work: Workshop) -> list[StudySlide]:
             cohort=patient.cohort,
             path=slide.path,
             mpp=slide.mpp,
+            stain=slide.stain,
         )
         for patient in work.cohort.patients
         for slide in patient.slides
@@ -97,8 +102,8 @@ def study_slides(work: Workshop) -> list[StudySlide]:
     return sorted(found, key=lambda slide: slide.name)
 
 
-def slides_parent_digest(work: Workshop) -> str:
-    """Digest which slides a study has and what is in them, without reading one.
+def slides_parent_digest(work: Workshop, slides: Iterable[StudySlide]) -> str:
+    """Digest which slides a stage is made from and what is in them, without reading one.
 
     A slide that was read counts by its content; one that was not, by size and time of change.
 
@@ -106,6 +111,8 @@ def slides_parent_digest(work: Workshop) -> str:
     ----------
     work : Workshop
         The study at work.
+    slides : iterable of StudySlide
+        Of the stage.
 
     Returns
     -------
@@ -115,8 +122,12 @@ def slides_parent_digest(work: Workshop) -> str:
     run_dir = work.opened.run_dir
     return digest_value(
         {
-            slide.name: [known_digest(slide.path, slide.name, run_dir) or _marks(slide.path)]
-            for slide in study_slides(work)
+            slide.name: [
+                known_digest(slide.path, slide.name, run_dir) or _marks(slide.path),
+                slide.mpp,
+                slide.stain,
+            ]
+            for slide in slides
         }
     )
 

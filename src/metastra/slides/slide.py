@@ -24,6 +24,7 @@ __all__ = [
     "SlideInfo",
     "check_region",
     "require_brightfield",
+    "require_he",
     "require_mpp",
     "slide_error",
 ]
@@ -230,6 +231,36 @@ def require_mpp(info: SlideInfo) -> tuple[float, float]:
         if told.code == "SL008":
             raise slide_error("SL008", info.name, told.found, expected=told.expected)
     raise slide_error("SL007", info.name, "microns per pixel are not in the file")
+
+
+_HE_WORDS = frozenset(
+    {"", "he", "hande", "hes", "hematoxylineosin", "haematoxylineosin"}
+    | {"hematoxylinandeosin", "haematoxylinandeosin"}
+)
+
+
+def require_he(stain: str, name: str) -> None:
+    """Refuse a slide that a table says is not stained with H&E.
+
+    Parameters
+    ----------
+    stain : str
+        As the slide table has it; empty where it says nothing.
+    name : str
+        What messages call the slide.
+
+    Raises
+    ------
+    SlideError
+        SL015 for another stain.
+
+    Examples
+    --------
+    >>> require_he("H&E", "a.svs")
+    """
+    word = "".join(letter for letter in stain.casefold() if letter.isalnum())
+    if word not in _HE_WORDS:
+        raise slide_error("SL015", name, f"STAIN is {stain!r}", expected="H&E, or an empty cell")
 
 
 def require_brightfield(info: SlideInfo) -> None:

@@ -180,6 +180,6 @@ def _require_on_slide(region: Region, info: SlideInfo, origin: RegionOrigin, whe
     if info.bounds_px0 is not None and origin == "qupath":
         hint = (
             "This slide has scanned bounds.  If the coordinates count from the corner of level 0 "
-            "(QuPath with --no-crop), give --region-origin level0."
+            "(QuPath with --no-crop), give `metastra qc` --region-origin level0."
         )
     raise DataError("", [problem("QC023", found, where=where, expected=expected, hint=hint)])
