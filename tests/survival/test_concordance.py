@@ -284,3 +284,30 @@ def test_weighted_censoring_curve_is_the_censoring_kaplan_meier():
     mine = censoring_left(group, y.event != 0, np.ones(y.n))
 
     assert mine == pytest.approx(censoring_survival(y).left(y.time), rel=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("method", "entry"),
+    [
+        ("harrell", False),
+        ("harrell", True),  # the only one with a form for delayed entry
+        ("uno", False),
+        ("uno-strict", False),
+        ("wolbers", False),
+    ],
+)
+def test_totals_are_the_same_with_and_without_shares(method: str, entry: bool) -> None:
+    """The quick way of a point estimate counts the pairs that the shares add up to."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        time = rng.integers(2, 9, 60).astype(float)
+        late = np.where(rng.uniform(size=60) < 0.3, 1.0, 0.0) if entry else None
+        y = Outcome(time=time, event=rng.integers(0, 3, 60), entry=late)
+        score = rng.integers(0, 6, 60).astype(float)
+        weights = rng.integers(0, 3, 60).astype(float)
+        quick, whole = (
+            concordance(y, score, method=method, tau=7.0, weights=weights, std_error=error)
+            for error in (False, True)
+        )
+        for name in ("estimate", "concordant", "discordant", "tied_score", "tied_time"):
+            assert getattr(quick, name) == pytest.approx(getattr(whole, name), rel=1e-12)

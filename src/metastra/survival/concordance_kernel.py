@@ -12,7 +12,15 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["ASK_FIRST", "ASK_LAST", "INSERT_FIRST", "INSERT_SECOND", "rank_sums", "tied_pairs"]
+__all__ = [
+    "ASK_FIRST",
+    "ASK_LAST",
+    "INSERT_FIRST",
+    "INSERT_SECOND",
+    "later_totals",
+    "rank_sums",
+    "tied_pairs",
+]
 
 INSERT_FIRST = 1
 """The record is entered before anybody at the same time asks."""
@@ -118,6 +126,76 @@ def rank_sums(
                     total[i] = entered
         start = stop
     return below, level, total
+
+
+@njit(cache=True)
+def later_totals(
+    group: _Ints,
+    opens: NDArray[np.bool_],
+    second: NDArray[np.bool_],
+    rank: _Ints,
+    amount: _Floats,
+    pair_weight: _Floats,
+    n_ranks: int,
+) -> tuple[float, float, float]:
+    """Count pairs of an opening event with those watched later, without sharing them out.
+
+    The same as `rank_sums` from the last record to the first and the sums over its answers, in one
+    pass and without the arrays in between: half the time where only the totals are wanted.
+
+    Parameters
+    ----------
+    group : ndarray of shape (m,), int64
+        Time of each record as an integer, ascending; equal neighbours are one time.
+    opens : ndarray of shape (m,), bool
+        Who asks.
+    second : ndarray of shape (m,), bool
+        Who is entered after those at the same time have asked; the others are entered before.
+    rank : ndarray of shape (m,), int64
+        Dense rank of the score.
+    amount : ndarray of shape (m,)
+        Case weight, negative where a delayed entry takes the patient away.
+    pair_weight : ndarray of shape (m,)
+        Weight of the pairs that a record opens.
+    n_ranks : int
+        Number of distinct scores.
+
+    Returns
+    -------
+    concordant, discordant, tied : float
+        Weighted pairs with a lower, a higher and an equal score of the later patient.
+
+    Examples
+    --------
+    >>> yes = np.array([True, True, False])
+    >>> later_totals(np.arange(3), yes, yes, np.array([2, 0, 1]), np.ones(3), np.ones(3), 3)
+    (2.0, 1.0, 0.0)
+    """
+    tree = np.zeros(n_ranks + 1)
+    at_rank = np.zeros(n_ranks)
+    entered = concordant = discordant = tied = 0.0
+    stop = group.size
+    while stop > 0:
+        start = stop - 1
+        while start > 0 and group[start - 1] == group[stop - 1]:
+            start -= 1
+        for late in range(2):
+            for i in range(start, stop):
+                if second[i] == (late == 1) and amount[i] != 0.0:
+                    _add(tree, rank[i], amount[i])
+                    at_rank[rank[i]] += amount[i]
+                    entered += amount[i]
+            if late == 0:
+                for i in range(start, stop):
+                    if opens[i]:
+                        scale = amount[i] * pair_weight[i]
+                        below = _below(tree, rank[i])
+                        level = at_rank[rank[i]]
+                        concordant += scale * below
+                        tied += scale * level
+                        discordant += scale * (entered - below - level)
+        stop = start
+    return concordant, discordant, tied
 
 
 @njit(cache=True)

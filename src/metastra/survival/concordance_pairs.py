@@ -12,6 +12,7 @@ from metastra.survival.concordance_kernel import (
     ASK_LAST,
     INSERT_FIRST,
     INSERT_SECOND,
+    later_totals,
     rank_sums,
     tied_pairs,
 )
@@ -235,21 +236,26 @@ def count_pairs(
         event = outcome.event != 0 if competing_stay else outcome.event == cause
         rows.left[:] = censoring_left(rows.group, event[rows.patient], rows.weight)
     pair_weight = rows.opens / rows.left**2
-    below, level, total = _later(rows)
-    if stays.any():
-        earlier = _earlier_competing(rows)
-        below, level, total = below + earlier[0], level + earlier[1], total + earlier[2]
     tied_time, tied_both = tied_pairs(
         rows.group, rows.opens, rows.rank, rows.weight, pair_weight, rows.n_ranks
     )
     won, compared = np.zeros(outcome.n), np.zeros(outcome.n)
-    if share:
-        won, compared = _shares(rows, pair_weight, (below, level, total), outcome.n)
-    scale = rows.weight * pair_weight
+    if share or stays.any():
+        below, level, total = _later(rows)
+        if stays.any():
+            earlier = _earlier_competing(rows)
+            below, level, total = below + earlier[0], level + earlier[1], total + earlier[2]
+        if share:
+            won, compared = _shares(rows, pair_weight, (below, level, total), outcome.n)
+        scale = rows.weight * pair_weight
+        concordant, tied = float(scale @ below), float(scale @ level)
+        discordant = float(scale @ (total - below - level))
+    else:
+        concordant, discordant, tied = _later_totals(rows, pair_weight)
     return PairCounts(
-        concordant=float(scale @ below),
-        discordant=float(scale @ (total - below - level)),
-        tied_score=float(scale @ level),
+        concordant=concordant,
+        discordant=discordant,
+        tied_score=tied,
         tied_time=tied_time,
         tied_both=tied_both,
         events=int(np.count_nonzero(opens & (weights > 0.0))),
@@ -304,6 +310,17 @@ def _dense_group(ordered: _Floats) -> _Ints:
 
 def _stage(stage: int, chosen: NDArray[np.bool_]) -> _Stages:
     return np.where(chosen, stage, 0).astype(np.int8)
+
+
+def _later_totals(rows: _Records, pair_weight: _Floats) -> tuple[float, float, float]:
+    """Pairs of the opening events with those still watched, in sum."""
+    second, amount = rows.opens, rows.weight
+    if rows.strict or rows.entering.any():
+        second = (rows.opens | rows.strict) & ~rows.entering
+        amount = np.where(rows.entering, -rows.weight, rows.weight)
+    return later_totals(
+        rows.group, rows.opens, second, rows.rank, amount, pair_weight, rows.n_ranks
+    )
 
 
 def _later(rows: _Records) -> _Sums:
