@@ -114,9 +114,11 @@ OUTCOMES = """PATIENT,DATE,EVENT,LAST_NEGATIVE
 """
 
 
-def played(folder: Path, *, outcomes: bool = True, bundle: str = BUNDLE) -> Path:
+def played(
+    folder: Path, *, outcomes: bool = True, bundle: str = BUNDLE, text: str = PROTOCOL
+) -> Path:
     """A study with both centres, two anchors and outcomes."""
-    protocol = protocol_in(folder, bundle=bundle)
+    protocol = protocol_in(folder, text, bundle)
     study = begin(folder, protocol)
     with writing(study) as ledger:
         anchor(ledger, at("2026-01-20"), occasion="init")

@@ -191,7 +191,15 @@ def test_the_interim_look_spends_error_and_says_nothing_in_public(done):
     look = next(e for e in study.entries("study") if e.kind == "report")
     primary = done.analysis["primary"]
 
+    begun = [e for e in study.entries("study") if e.kind == "analyse"]
+
     assert set(look.facts) == {"look", "name", "events", "spent", "reached"}
+    assert set(begun[0].facts) == {"look", "name", "events", "spent", "attempt"}
+    for e, result in zip(begun, (done.look["primary"], primary), strict=True):
+        assert e.facts["events"] == result["events"]
+        assert float(e.facts["spent"]) == result["spent"]
+    listed = [(one["look"], one["attempt"], one["reported"]) for one in done.analysis["analyses"]]
+    assert listed == [("1", 1, True), ("final", 1, True)]
     assert look.commitment is None
     assert 0 < float(look.facts["spent"]) < 0.025
     assert primary["z_bound"] > 1.95996

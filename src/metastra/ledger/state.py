@@ -148,6 +148,31 @@ class StudyState:
         content = ledger.content(counted[-1])
         return None if content is None else content["content"]
 
+    def report_of(self, begun: Entry) -> Entry | None:
+        """Find the report of an analysis that was begun.
+
+        Parameters
+        ----------
+        begun : Entry
+            Of `analyses`.
+
+        Returns
+        -------
+        Entry or None
+            None where the analysis was begun and nothing was reported before it was begun again.
+        """
+        look = begun.facts.get("look")
+        again = [
+            one.number
+            for one in self.analyses
+            if one.facts.get("look") == look and one.number > begun.number
+        ]
+        for entry in self.reports:
+            mine = entry.facts.get("look") == look and entry.number > begun.number
+            if mine and (not again or entry.number < min(again)):
+                return entry
+        return None
+
     def final_reports(self) -> Iterator[Entry]:
         """Go through the reports of the final analysis.
 
@@ -266,6 +291,8 @@ def _take_head(state: StudyState, entry: Entry) -> str:
     elif entry.kind is Kind.ANCHOR:
         state.anchors.append(entry)
     elif entry.kind is Kind.ANALYSE:
+        if not {"events", "spent"} <= entry.facts.keys():
+            return "begins an analysis without its number of events and the error it spends"
         state.analyses.append(entry)
         final = entry.facts.get("look") == "final"
         if final and state.lock is None:

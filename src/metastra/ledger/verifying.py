@@ -16,7 +16,7 @@ from metastra.ledger.chain import LEDGER, Chain, read_chains
 from metastra.ledger.entry import STUDY_CHAIN, Entry, Kind
 from metastra.ledger.payloads import PayloadStore
 from metastra.ledger.protocol import Protocol
-from metastra.ledger.state import replay
+from metastra.ledger.state import StudyState, replay
 from metastra.ledger.store import PAYLOADS, Ledger
 from metastra.signing import load_public, verify
 
@@ -137,12 +137,14 @@ def verify_ledger(
     if protocol is not None:
         problems += _strangers(protocol, chains)
         problems += _signatures(protocol, chains)
+        state = replay(ledger)
         problems += [
             problem(
                 code, f"entry {entry.name} {wrong}", where=chains[entry.chain].where(entry.number)
             )
-            for entry, code, wrong in replay(ledger).misplaced
+            for entry, code, wrong in state.misplaced
         ]
+        problems += _begun(state)
         problems += _overdue(ledger, protocol, now)
     anchors, found = hold_receipts(ledger, receipts, roots)
     problems += found
@@ -292,6 +294,21 @@ def _overdue(ledger: Ledger, protocol: Protocol, now: datetime | None) -> Iterat
             f"{protocol.anchors.every_days} days"
         )
         yield problem("PR115", text, where=Where(file=LEDGER, rows=(last[-1].number,)))
+
+
+def _begun(state: StudyState) -> Iterator[Problem]:
+    """Name every analysis that was begun and not reported, and every one that was begun again."""
+    for entry in state.analyses:
+        look = entry.facts.get("look")
+        what = "the final analysis" if look == "final" else f"interim look {look}"
+        where = Where(file=LEDGER, rows=(entry.number,))
+        if state.report_of(entry) is None:
+            text = f"entry {entry.name} begins {what}, and no report follows"
+            yield problem("PR121", text, where=where)
+        attempt = int(entry.facts.get("attempt", 1))
+        if attempt > 1:
+            text = f"entry {entry.name} begins {what} for the {attempt}. time"
+            yield problem("PR122", text, where=where)
 
 
 def _report(ledger: Ledger, folder: Path) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from metastra.digest import digest_bytes
 from metastra.errors import ConfigError, IntegrityError, LockedError
 from metastra.ledger.anchors import anchor
 from metastra.ledger.entry import STUDY_CHAIN, Entry, Kind
@@ -22,8 +23,9 @@ from metastra.pipeline.prospective_document import (
     opened_table,
     past_looks,
     primary_patients,
+    sealed_events,
 )
-from metastra.pipeline.prospective_primary import primary_test
+from metastra.pipeline.prospective_primary import error_spent, primary_test
 
 __all__ = ["Analysed", "analyse_study", "look_at_study"]
 
@@ -87,7 +89,7 @@ def analyse_study(folder: Path, out: Path, custodian_key: Path, writer: Writer) 
         author = writer.author(simulated=ledger.first.simulated)
         state = _sound_state(folder, ledger)
         _refuse_final(ledger, state, author)
-        begun = _begin(ledger, state, author, "final")
+        begun = _begin(ledger, state, author, None)
         cases = cases_of(ledger, state, key)
         document, evaluation = final_document(ledger, state, cases, begun)
         tables = {"predictions.csv": opened_table(cases)}
@@ -106,6 +108,9 @@ def look_at_study(
     folder: Path, out: Path, custodian_key: Path, writer: Writer, *, look: int
 ) -> Analysed:
     """Take a planned interim look: the primary quantity alone, for the monitoring committee.
+
+    The number of events and the error spent are recorded before a prediction is opened, and the
+    file is written after the entry of its report: a look that was interrupted has still spent.
 
     Parameters
     ----------
@@ -133,16 +138,18 @@ def look_at_study(
         If the ledger does not hold.
     """
     from metastra.storage import json_bytes, write_bytes
+    from metastra.storage.atomic import make_folders
 
     key = load_custodian_private(custodian_key)
     with writing(folder) as ledger:
         author = writer.author(simulated=ledger.first.simulated)
         state = _sound_state(folder, ledger)
         _refuse_look(ledger, state, author, look)
-        begun = _begin(ledger, state, author, str(look))
+        make_folders(out)
+        begun = _begin(ledger, state, author, look)
         plan = ledger.protocol.analysis
         patients = primary_patients(ledger.protocol, cases_of(ledger, state, key))
-        result = primary_test(patients, plan, past=past_looks(state), final=False)
+        result = primary_test(patients, plan, past=past_looks(state, before=look), final=False)
         name = plan.interim[look - 1].name
         document = {
             "schema": "metastra.look/1",
@@ -154,16 +161,17 @@ def look_at_study(
             "primary": result,
         }
         file = f"look-{look}.json"
-        digest = write_bytes(out / file, json_bytes(document))
+        data = json_bytes(document)
         facts: dict[str, str | int | bool] = {
             "look": str(look),
             "name": name,
-            "events": int(result["events"]),
-            "spent": repr(result["spent"]),
+            "events": begun.facts["events"],
+            "spent": begun.facts["spent"],
             "reached": bool(result["reached"]),
         }
-        draft = Draft(kind=Kind.REPORT, facts=facts, digests={file: digest})
+        draft = Draft(kind=Kind.REPORT, facts=facts, digests={file: digest_bytes(data)})
         entry = ledger.append(STUDY_CHAIN, [draft], author)[0]
+        write_bytes(out / file, data)
         _, receipt = anchor(ledger, author, occasion="look")
     return Analysed(document=document, files=(file,), entry=entry, receipt=receipt)
 
@@ -197,9 +205,11 @@ def _refuse_look(ledger: Ledger, state: StudyState, author: Author, look: int) -
     if not 1 <= look <= len(plan.interim):
         planned = len(plan.interim)
         raise LockedError(f"the plan has {planned or 'no'} interim looks; there is no look {look}")
-    taken = len(past_looks(state))
-    if look != taken + 1:
-        what = "was taken already" if look <= taken else f"comes after look {taken + 1}"
+    begun = past_looks(state)
+    last = begun[-1].look if begun else 0
+    again = bool(begun) and look == last and not begun[-1].reported
+    if look != last + 1 and not again:
+        what = "was taken already" if look <= last else f"comes after look {last + 1}"
         raise LockedError(f"look {look} {what}; each look is taken once, in order")
     if state.lock is not None:
         raise LockedError("the data are locked; the time for interim looks is over")
@@ -208,8 +218,22 @@ def _refuse_look(ledger: Ledger, state: StudyState, author: Author, look: int) -
         raise LockedError(f"the plan has look {look} from {first} on, not today")
 
 
-def _begin(ledger: Ledger, state: StudyState, author: Author, look: str) -> Entry:
-    """Write that an analysis begins, before anything is opened: a look leaves a trace."""
-    tries = sum(entry.facts.get("look") == look for entry in state.analyses)
-    facts: dict[str, str | int | bool] = {"look": look, "attempt": tries + 1}
+def _begin(ledger: Ledger, state: StudyState, author: Author, look: int | None) -> Entry:
+    """Write that an analysis begins and what it spends, before anything is opened.
+
+    Outcomes are not sealed, so the number of events is known; a look that ends here has spent.
+    """
+    plan = ledger.protocol.analysis
+    events = sealed_events(ledger, state)
+    spent = error_spent(plan, past_looks(state, before=look), events, final=look is None)
+    word = "final" if look is None else str(look)
+    tries = sum(entry.facts.get("look") == word for entry in state.analyses)
+    facts: dict[str, str | int | bool] = {
+        "look": word,
+        "attempt": tries + 1,
+        "events": events,
+        "spent": repr(spent),
+    }
+    if look is not None:
+        facts["name"] = plan.interim[look - 1].name
     return ledger.append(STUDY_CHAIN, [Draft(kind=Kind.ANALYSE, facts=facts)], author)[0]

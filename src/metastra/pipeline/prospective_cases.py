@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metastra.errors import NotEstimable
+from metastra.errors import IntegrityError, NotEstimable
 from metastra.evaluation.patients import Patients
 from metastra.ledger.outcomes import FLAGS, LATE, Course, course_of
 from metastra.ledger.predictions import Opened, open_prediction
@@ -24,7 +24,15 @@ from metastra.units import from_days
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-__all__ = ["Case", "cases_of", "flow_of_study", "interval_data", "patients_of", "selected"]
+__all__ = [
+    "Case",
+    "cases_of",
+    "flow_of_study",
+    "interval_data",
+    "outcome_of",
+    "patients_of",
+    "selected",
+]
 
 _EARLIEST_DAYS = 0.5
 """Where an outcome stands that is dated before the clock started, or on that day."""
@@ -32,7 +40,7 @@ _EARLIEST_DAYS = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A patient with everything that the ledger knows, opened.
+    """A patient with everything that the ledger knows.
 
     Parameters
     ----------
@@ -41,7 +49,7 @@ class Case:
     screening : dict or None
         What the screening says; None where it was deleted.
     prediction : Opened or None
-        None where there is none, or it was deleted.
+        None where there is none, it was deleted, or it was not opened.
     course : Course or None
         By the data lock.
     late_course : Course or None
@@ -60,8 +68,8 @@ class Case:
         return self.subject.withdraw is not None
 
 
-def cases_of(ledger: Ledger, state: StudyState, key: X25519PrivateKey) -> list[Case]:
-    """Open everything.
+def cases_of(ledger: Ledger, state: StudyState, key: X25519PrivateKey | None) -> list[Case]:
+    """Gather everybody, and open the predictions where there is a key.
 
     Parameters
     ----------
@@ -69,8 +77,8 @@ def cases_of(ledger: Ledger, state: StudyState, key: X25519PrivateKey) -> list[C
         Of the study.
     state : StudyState
         Of the ledger.
-    key : X25519PrivateKey
-        The custodian's.
+    key : X25519PrivateKey or None
+        The custodian's; without it every prediction stays sealed.
 
     Returns
     -------
@@ -88,11 +96,15 @@ def cases_of(ledger: Ledger, state: StudyState, key: X25519PrivateKey) -> list[C
         if subject.screen is not None:
             content = state.current(ledger, subject.screen, late=False)
             screening = None if content is None else dict(content)
+        prediction = None if key is None else open_prediction(ledger, subject, key)
+        if prediction is not None and (prediction.risk is not None) != subject.assessable:
+            name = subject.predict.name if subject.predict else subject.key
+            raise IntegrityError(f"entry {name} says of its sealed risk what is not in the seal")
         found.append(
             Case(
                 subject=subject,
                 screening=screening,
-                prediction=open_prediction(ledger, subject, key),
+                prediction=prediction,
                 course=course_of(ledger, state, subject),
                 late_course=course_of(ledger, state, subject, late=True),
             )
@@ -122,10 +134,11 @@ def leaves(case: Case, *, flagged: str, late: bool = False) -> tuple[str, str] |
         return "screened", _why_not_enrolled(case)
     if case.withdrawn:
         return "enrolled", "withdrew; payloads deleted"
-    if subject.predict is None or case.prediction is None:
+    if subject.predict is None:
         return "enrolled", "not predicted"
-    if case.prediction.risk is None:
-        return "predicted", f"not assessable: {case.prediction.reason}"
+    if not subject.assessable:
+        reason = case.prediction.reason if case.prediction else "reason sealed"
+        return "predicted", f"not assessable: {reason}"
     course = case.late_course if late else case.course
     if course is None:
         return "assessable", "no outcome recorded by the data lock"
@@ -212,6 +225,48 @@ def patients_of(
     NotEstimable
         If there is nobody.
     """
+    outcome = outcome_of(cases, protocol, dating=dating, late=late)
+    labels = {
+        name: np.array([_label(case, name) for case in cases], dtype=object)
+        for name in protocol.analysis.subgroups
+    }
+    risks = [_risk(case) for case in cases]
+    return Patients(
+        outcome=outcome,
+        horizons=(protocol.endpoint.horizon,),
+        time_unit=protocol.endpoint.time_unit,
+        risks=np.array(risks, dtype=np.float64)[:, None],
+        cohort=np.array([case.subject.centre for case in cases], dtype=object),
+        subgroups=labels,
+    )
+
+
+def outcome_of(
+    cases: Sequence[Case], protocol: Protocol, *, dating: str, late: bool = False
+) -> Outcome:
+    """Give the outcomes of patients; no prediction is needed.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        As `selected` gives them, opened or not.
+    protocol : Protocol
+        With horizon and unit.
+    dating : {"right", "midpoint", "grace"}
+        When an event found at a scan counts.
+    late : bool
+        Whether outcomes recorded after the data lock count.
+
+    Returns
+    -------
+    Outcome
+        Times in the unit of the protocol.
+
+    Raises
+    ------
+    NotEstimable
+        If there is nobody.
+    """
     if not cases:
         raise NotEstimable("nobody has both a risk and an outcome")
     unit = protocol.endpoint.time_unit
@@ -225,19 +280,7 @@ def patients_of(
     time = np.array([from_days(float(days), unit) for days in outcome.time])
     # an event put on the horizon in days stays on it in months
     time[outcome.time == protocol.horizon_days] = protocol.endpoint.horizon
-    labels = {
-        name: np.array([_label(case, name) for case in cases], dtype=object)
-        for name in protocol.analysis.subgroups
-    }
-    risks = [_risk(case) for case in cases]
-    return Patients(
-        outcome=Outcome(time=time, event=outcome.event),
-        horizons=(protocol.endpoint.horizon,),
-        time_unit=unit,
-        risks=np.array(risks, dtype=np.float64)[:, None],
-        cohort=np.array([case.subject.centre for case in cases], dtype=object),
-        subgroups=labels,
-    )
+    return Outcome(time=time, event=outcome.event)
 
 
 def interval_data(

@@ -15,30 +15,88 @@ from metastra.evaluation.patients import Patients
 from metastra.ledger.protocol import AnalysisSection
 from metastra.stats.group_sequential import obrien_fleming_spent, sequential_bounds
 from metastra.survival.dynamic_auc import dynamic_auc
+from metastra.survival.outcome import Outcome
 
-__all__ = ["PastLook", "primary_test"]
+__all__ = ["PastLook", "error_spent", "events_by", "primary_test"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PastLook:
-    """An interim look that was taken.
+    """An interim look that was begun: whether or not it was reported, its error is spent.
 
     Parameters
     ----------
+    look : int
+        From 1, in the order of the plan.
     name : str
         Of the plan.
     events : int
         By the horizon, at the look.
     spent : float
         One-sided error spent up to it.
-    reached : bool
-        Whether its bound was reached.
+    entry : str
+        That began it, the last time.
+    attempts : int
+        How often it was begun.
+    reported : bool
+        Whether a report followed.
+    reached : bool or None
+        Whether its bound was reached; None where nothing was reported.
     """
 
+    look: int
     name: str
     events: int
     spent: float
-    reached: bool
+    entry: str
+    attempts: int
+    reported: bool
+    reached: bool | None
+
+
+def events_by(outcome: Outcome, horizon: float) -> int:
+    """Count the events of interest by the horizon: the information of a look.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        Of the patients of the primary analysis.
+    horizon : float
+        In the unit of the outcome.
+
+    Returns
+    -------
+    int
+        Events.
+    """
+    return int(np.count_nonzero((outcome.event == 1) & (outcome.time <= horizon)))
+
+
+def error_spent(
+    plan: AnalysisSection, past: Sequence[PastLook], events: int, *, final: bool
+) -> float:
+    """Give the one-sided error that is spent up to a look; the predictions are not needed.
+
+    Parameters
+    ----------
+    plan : AnalysisSection
+        Error and planned events.
+    past : sequence of PastLook
+        Looks begun before.
+    events : int
+        By the horizon, at this look.
+    final : bool
+        Whether this is the last look, which spends what is left.
+
+    Returns
+    -------
+    float
+        At most `plan.alpha`, at least what was spent before.
+    """
+    before = past[-1].spent if past else 0.0
+    share = max(events, 1) / max(plan.events, 1)
+    spent = plan.alpha if final else float(obrien_fleming_spent([share], plan.alpha)[0])
+    return max(spent, before)
 
 
 def primary_test(
@@ -53,7 +111,7 @@ def primary_test(
     plan : AnalysisSection
         Bound, error and planned events.
     past : sequence of PastLook
-        Looks taken before.
+        Looks begun before.
     final : bool
         Whether this is the last look, which spends what is left.
 
@@ -86,8 +144,9 @@ def primary_test(
     """
     horizon = patients.horizons[-1]
     y = patients.outcome
-    events = int(np.count_nonzero((y.event == 1) & (y.time <= horizon)))
-    spent, z_bound = _bound(plan, past, events, final=final)
+    events = events_by(y, horizon)
+    spent = error_spent(plan, past, events, final=final)
+    z_bound = _bound(past, events, spent)
     common = {
         "measure": "cumulative/dynamic AUC at the horizon; controls include patients with the "
         "competing event",
@@ -110,9 +169,8 @@ def primary_test(
                 f"an AUC of {found.estimate:g} from {events} events has no standard error"
             )
     except NotEstimable as error:
-        # a look that cannot be taken spends nothing
-        kept = {} if final else {"spent": past[-1].spent if past else 0.0, "z_bound": None}
-        return common | empty | kept | {"reached": False, "reason": error.reason}
+        # what was looked at is spent, whatever came of it
+        return common | empty | {"reached": False, "reason": error.reason}
     scale = found.std_error / (found.estimate * (1.0 - found.estimate))
     statistic = float((logit(found.estimate) - logit(plan.bound)) / scale)
     p_value = float(t.sf(statistic, events - 1))
@@ -127,15 +185,9 @@ def primary_test(
     }
 
 
-def _bound(
-    plan: AnalysisSection, past: Sequence[PastLook], events: int, *, final: bool
-) -> tuple[float, float | None]:
-    """Give the error spent up to this look and its bound; None where the look spends nothing."""
+def _bound(past: Sequence[PastLook], events: int, spent: float) -> float | None:
+    """Give the bound of this look; None where the look spends nothing."""
     before = past[-1].spent if past else 0.0
-    planned = max(plan.events, 1)
-    share = max(events, 1) / planned
-    spent = plan.alpha if final else float(obrien_fleming_spent([share], plan.alpha)[0])
-    spent = max(spent, before)
     information = [float(max(look.events, 1)) for look in past] + [float(max(events, 1))]
     errors = [look.spent for look in past] + [spent]
     try:
@@ -143,4 +195,4 @@ def _bound(
     except ConfigError:
         # hardly an event since the last look: what is left is spent on its own, which is safe
         bound = float(norm.isf(spent - before)) if spent > before else float("inf")
-    return spent, bound if np.isfinite(bound) else None
+    return bound if np.isfinite(bound) else None

@@ -14,6 +14,7 @@ from metastra.ledger.state import StudyState, replay
 from metastra.ledger.store import Ledger
 from metastra.ledger.verifying import Verification, verify_ledger
 from metastra.pipeline.prospective import Writer
+from metastra.pipeline.prospective_document import past_looks
 
 __all__ = ["study_status", "verified"]
 
@@ -117,9 +118,14 @@ def _due(ledger: Ledger, state: StudyState, now: datetime) -> list[str]:
     age = (now - last[-1].at).days
     if age > ledger.protocol.anchors.every_days:
         due.append(f"an anchor: the last one ({last[-1].name}) is {age} days old")
-    taken = len(state.reports)
+    begun = past_looks(state)
+    due += [
+        f"the report of look {one.look} ({one.name}): {one.entry} began it and its error is spent"
+        for one in begun
+        if not one.reported
+    ]
     for number, look in enumerate(plan.interim, start=1):
-        if number > taken and look.not_before <= today and state.lock is None:
+        if number > len(begun) and look.not_before <= today and state.lock is None:
             due.append(f"look {number} ({look.name}), planned from {look.not_before} on")
     if plan.not_before <= today:
         due.append("the data lock" if state.lock is None else "the analysis")
