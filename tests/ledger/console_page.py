@@ -19,6 +19,7 @@ _BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
 _RANDOM = (
     (re.compile(r"\bP-[a-z2-7]{10}\b"), "P-xxxxxxxxxx"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "0" * 64),
+    (re.compile(r"\bed25519:[0-9a-f]{32}\b"), "ed25519:" + "0" * 32),
 )
 _SHELL = """
 metastra() { printf '%s\\0' "$@" >> "$CALLS"; printf '\\n\\0' >> "$CALLS"; }

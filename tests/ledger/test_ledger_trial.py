@@ -242,7 +242,7 @@ def test_the_report_is_signed_and_its_digests_stand_in_the_ledger(done):
     """Every file can be held against signature and ledger."""
     folder = done.folder / "report"
     signed = json.loads((folder / "signature.json").read_text())
-    from metastra.pipeline.prospective_report import signed_message
+    from metastra.ledger.reported import signed_message
 
     public = load_public(done.folder / "sponsor.pem.pub")
     message = signed_message(signed["study"], signed["files"])

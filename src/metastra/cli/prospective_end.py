@@ -47,6 +47,10 @@ _Report = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Hold a report against the ledger.", show_default=False),
 ]
+_Trust = Annotated[
+    list[Path] | None,
+    typer.Option("--trust", help="Public key (PEM) that may sign the report; repeat."),
+]
 _WIDTH = 88
 
 
@@ -183,14 +187,21 @@ def verify_study(
     receipt: _Receipts = None,
     tsa_root: Roots = None,
     report: _Report = None,
+    trust: _Trust = None,
     at: At = "",
     as_json: AsJson = False,
 ) -> None:
     """Look at every entry, payload, signature and anchor; exit 5 when anything was changed."""
     from metastra.pipeline.prospective_status import verified
+    from metastra.signing import load_trusted
 
     found = verified(
-        study, receipts=tuple(receipt or ()), roots=tuple(tsa_root or ()), report=report, at=at
+        study,
+        receipts=tuple(receipt or ()),
+        roots=tuple(tsa_root or ()),
+        report=report,
+        trusted=load_trusted(trust) if trust else None,
+        at=at,
     )
     document = found.to_json()
     if as_json:
@@ -218,6 +229,10 @@ def _verified_lines(document: Mapping[str, Any]) -> list[str]:
         stamp = f", stamped {item['stamp']}" if item["stamp"] else ""
         sound = "" if item["holds"] else ", DOES NOT HOLD"
         lines.append(f"  {item['file']} of {item['time']} ({where}){stamp}{sound}")
+    if document["report"]:
+        compared = document["report"]["compared"]
+        equal = f"which is {compared}" if compared else "not compared with any key"
+        lines.append(f"  report signed by {document['report']['key']}, {equal}")
     lines.append("what this cannot show")
     for text in document["limits"]:
         lines += textwrap.wrap(text, _WIDTH, initial_indent="  - ", subsequent_indent="    ")

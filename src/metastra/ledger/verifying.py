@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from metastra.catalogue import problem
-from metastra.digest import digest_bytes, digest_file
+from metastra.digest import digest_bytes
 from metastra.errors import ConfigError, IntegrityError, Problem, Severity, Where
 from metastra.ledger.anchored import Anchored, hold_receipts
 from metastra.ledger.chain import LEDGER, Chain, read_chains
 from metastra.ledger.entry import STUDY_CHAIN, Entry, Kind
 from metastra.ledger.payloads import PayloadStore
 from metastra.ledger.protocol import Protocol
+from metastra.ledger.reported import ReportSignature, hold_report
 from metastra.ledger.state import StudyState, replay
 from metastra.ledger.store import PAYLOADS, Ledger
-from metastra.signing import load_public, verify
+from metastra.signing import TrustList, load_public, verify
 
 __all__ = ["LIMITS", "Verification", "verify_ledger"]
 
@@ -57,6 +58,8 @@ class Verification:
         Receipts that were looked at.
     problems : tuple of Problem
         Refusals, warnings and notes.
+    signature : ReportSignature or None
+        Of the report that was looked at.
     """
 
     study: str
@@ -65,6 +68,7 @@ class Verification:
     chains: dict[str, dict[str, Any]]
     anchors: tuple[Anchored, ...]
     problems: tuple[Problem, ...]
+    signature: ReportSignature | None = None
 
     @property
     def holds(self) -> bool:
@@ -86,6 +90,7 @@ class Verification:
             "simulated": self.simulated,
             "chains": self.chains,
             "anchors": [one.to_json() for one in self.anchors],
+            "report": self.signature.to_json() if self.signature else None,
             "problems": [one.to_json() for one in self.problems],
             "limits": list(LIMITS),
         }
@@ -97,6 +102,7 @@ def verify_ledger(
     receipts: Sequence[Path] = (),
     roots: Sequence[Path] = (),
     report: Path | None = None,
+    trusted: TrustList | None = None,
     now: datetime | None = None,
 ) -> Verification:
     """Verify a ledger.
@@ -110,7 +116,9 @@ def verify_ledger(
     roots : sequence of Path
         Certificates (PEM) of time-stamping authorities that are trusted.
     report : Path, optional
-        Folder of a report, to be held against the digests in the ledger.
+        Folder of a report, to be held against the digests in the ledger; its signature is checked.
+    trusted : TrustList, optional
+        Keys that may sign the report, besides the study's own.
     now : datetime, optional
         For the age of the last anchor; it is not looked at when left out.
 
@@ -148,8 +156,10 @@ def verify_ledger(
         problems += _overdue(ledger, protocol, now)
     anchors, found = hold_receipts(ledger, receipts, roots)
     problems += found
+    signature = None
     if report is not None:
-        problems += _report(ledger, report)
+        signature, found = hold_report(ledger, protocol, report, trusted or TrustList())
+        problems += found
     first = ledger.entries(STUDY_CHAIN)[:1]
     return Verification(
         study=first[0].study if first else "",
@@ -158,6 +168,7 @@ def verify_ledger(
         chains=_summary(chains, anchors),
         anchors=tuple(anchors),
         problems=tuple(problems),
+        signature=signature,
     )
 
 
@@ -309,18 +320,3 @@ def _begun(state: StudyState) -> Iterator[Problem]:
         if attempt > 1:
             text = f"entry {entry.name} begins {what} for the {attempt}. time"
             yield problem("PR122", text, where=where)
-
-
-def _report(ledger: Ledger, folder: Path) -> Iterator[Problem]:
-    reports = [e for e in ledger.entries(STUDY_CHAIN) if e.kind is Kind.REPORT]
-    if not reports:
-        yield problem("PR118", "the ledger records no report", where=Where(file=LEDGER))
-        return
-    entry = reports[-1]
-    for name, digest in entry.digests.items():
-        path = folder / name
-        if not path.is_file():
-            yield problem("PR118", f"{name} of {entry.name} is missing", where=Where(file=name))
-        elif digest_file(path) != digest:
-            text = f"{name} is not the file whose digest stands in entry {entry.name}"
-            yield problem("PR118", text, where=Where(file=name))

@@ -9,17 +9,16 @@ from typing import Any
 from metastra.digest import digest_bytes
 from metastra.errors import ConfigError
 from metastra.evaluation.evaluate import Evaluation
+from metastra.ledger.reported import SIGNATURE, signed_message
 from metastra.ledger.store import Author
 from metastra.pipeline.evaluate import Judged, write_judged
 from metastra.signing import sign
 from metastra.storage import json_bytes, write_bytes
 
-__all__ = ["SIGNATURE", "signed_message", "write_report"]
+__all__ = ["write_report"]
 
-SIGNATURE = "signature.json"
 _JUDGED = "evaluation"
 _SHOWN = ("roc", "incidence")
-_SIGNED = b"metastra.prospective.report/1\n"
 
 
 def write_report(
@@ -98,28 +97,3 @@ def write_report(
     }
     digest = write_bytes(folder / SIGNATURE, json_bytes(signature))
     return listed | {SIGNATURE: digest}
-
-
-def signed_message(study: str, files: Mapping[str, str]) -> bytes:
-    r"""Give the bytes that the signature of a report is made over.
-
-    Parameters
-    ----------
-    study : str
-        Id of the study.
-    files : mapping of str to str
-        SHA-256 by name.
-
-    Returns
-    -------
-    bytes
-        A heading, then canonical JSON.
-
-    Examples
-    --------
-    >>> signed_message("a", {"b": "c"})
-    b'metastra.prospective.report/1\n{"files":{"b":"c"},"study":"a"}'
-    """
-    from metastra.digest import canonical_json
-
-    return _SIGNED + canonical_json({"files": dict(files), "study": study}).encode()

@@ -15,6 +15,7 @@ from metastra.ledger.store import Ledger
 from metastra.ledger.verifying import Verification, verify_ledger
 from metastra.pipeline.prospective import Writer
 from metastra.pipeline.prospective_document import past_looks
+from metastra.signing import TrustList
 
 __all__ = ["study_status", "verified"]
 
@@ -64,13 +65,14 @@ def verified(
     receipts: Sequence[Path] = (),
     roots: Sequence[Path] = (),
     report: Path | None = None,
+    trusted: TrustList | None = None,
     at: str = "",
 ) -> Verification:
     """Verify a ledger at the time of the clock, or at a stated one in a simulated study.
 
     Parameters
     ----------
-    folder, receipts, roots, report
+    folder, receipts, roots, report, trusted
         As `metastra.ledger.verifying.verify_ledger`.
     at : str
         A stated time, for a simulated study.
@@ -80,12 +82,14 @@ def verified(
     Verification
         With every problem.
     """
-    first = verify_ledger(folder, receipts=receipts, roots=roots, report=report)
+    first = verify_ledger(folder, receipts=receipts, roots=roots, report=report, trusted=trusted)
     # the clock of this machine says nothing about the anchors of a played study
     if (first.simulated and not at) or not (folder / LEDGER).exists():
         return first
     now = Writer(at=at).moment(simulated=first.simulated)
-    return verify_ledger(folder, receipts=receipts, roots=roots, report=report, now=now)
+    return verify_ledger(
+        folder, receipts=receipts, roots=roots, report=report, trusted=trusted, now=now
+    )
 
 
 def _centre(state: StudyState, name: str) -> dict[str, Any]:
