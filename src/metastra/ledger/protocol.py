@@ -152,9 +152,10 @@ class AnalysisSection(_Section):
     dating: Literal["right", "midpoint", "grace"] = "right"
     """When an event found at a scan counts: at the scan, halfway back to the last scan without it,
     or at the horizon where the scan is at most `grace` late."""
-    flagged: Literal["exclude", "include"] = "exclude"
+    flagged: Literal["exclude", "include"] = "include"
     """Whether the primary analysis holds outcomes dated or recorded before their prediction; the
-    other way is always reported beside it."""
+    other way is always reported beside it.  Leaving them out selects on the outcome: early events
+    leave, patients without one stay."""
     secondary: tuple[Literal["oe_ratio", "slope", "ipa", "brier", "harrell", "uno"], ...] = ()
     """Declared secondary quantities, in order; everything else is exploratory."""
     subgroups: tuple[str, ...] = ()
