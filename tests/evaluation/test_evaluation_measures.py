@@ -14,6 +14,7 @@ from metastra.evaluation.evaluate import evaluate
 from metastra.evaluation.patients import Patients, Settings
 from metastra.evaluation.sensitivity import midpoint
 from metastra.storage import json_bytes
+from metastra.survival.calibration_curve import loess_curve
 from metastra.survival.outcome import Outcome
 
 NONE = Settings(bootstrap=0)
@@ -89,6 +90,7 @@ def test_the_document_has_the_keys_of_the_contract(full):
         assert {"brier", "ipa", "integrated_brier"} <= set(part["overall"])
         for row in part["calibration"]:
             assert {"observed", "expected", "oe_ratio", "slope", "intercept", "ici"} <= set(row)
+            assert {"e50", "e90"} <= set(row)
         assert {"horizon", "threshold", "net_benefit", "treat_all"} <= set(part["utility"][0])
         assert {"cutpoints", "groups", "hazard_ratios", "logrank_p"} <= set(part["risk_groups"])
         assert {check["status"] for check in part["checks"]} <= {
@@ -114,6 +116,22 @@ def test_every_number_has_all_that_belongs_beside_it(full):
         if number["lower"] is not None:
             assert number["lower"] <= number["upper"], path
     json.loads(json_bytes(document))
+
+
+def test_the_distances_of_the_curve_stand_together_from_the_same_draws(full):
+    """ICI, E50 and E90 are those of one curve, with percentiles of the same redrawn curves."""
+    patients, document = full
+    curve = loess_curve(patients.outcome, patients.risks[:, 0], 1.0)
+    row = document["calibration"][0]
+    for key in ("ici", "e50", "e90"):
+        number = row[key]
+        assert number["estimate"] == pytest.approx(getattr(curve, key))
+        assert 0.0 <= number["lower"] < number["upper"]
+        assert "the first 100 draws" in number["method"]
+    assert row["e50"]["lower"] < row["e90"]["lower"]
+    assert row["e50"]["upper"] < row["e90"]["upper"]
+    tiny = document["cohorts"]["tiny"]["calibration"][0]
+    assert tiny["e50"]["reason"] and tiny["e50"]["lower"] is None
 
 
 def test_the_same_seed_gives_the_same_bytes(full):

@@ -34,7 +34,7 @@ __all__ = ["calibration"]
 
 _CURVE_POINTS = 41
 _CURVE_DRAWS = 200
-"""Draws for the interval of the ICI, which needs a new curve each time."""
+"""Draws for the intervals of ICI, E50 and E90, which need a new curve each time."""
 _MOST_FOR_CURVE_DRAWS = 5000
 _MIN_GROUP = 10
 """Patients in a group of the calibration plot; smaller groups could show single patients."""
@@ -47,7 +47,10 @@ _METHODS = {
     "slope": "slope of pseudo-observations on log(-log(1 - risk))",
     "intercept": "intercept of pseudo-observations, slope held at 1",
     "ici": "integrated calibration index",
+    "e50": "E50, median distance of the calibration curve from the risks",
+    "e90": "E90, 90th percentile of the distance of the calibration curve from the risks",
 }
+_DISTANCES = ("ici", "e50", "e90")
 
 
 def calibration(patients: Patients, draws: Draws, settings: Settings) -> list[dict[str, Any]]:
@@ -60,17 +63,18 @@ def calibration(patients: Patients, draws: Draws, settings: Settings) -> list[di
     draws : Draws
         For the intervals.
     settings : Settings
-        Draws and seed of the ICI's interval.
+        Draws and seed of the intervals of ICI, E50 and E90.
 
     Returns
     -------
     list of dict
         For each horizon ``observed``, ``expected``, ``oe_ratio``, ``slope``, ``intercept``,
-        ``ici``, and ``curve`` and ``groups`` for the plot.
+        ``ici``, ``e50``, ``e90``, and ``curve`` and ``groups`` for the plot.
 
     Notes
     -----
-    McLernon et al. 2023; with competing events van Geloven et al. 2022; ICI: Austin et al. 2020.
+    McLernon et al. 2023; with competing events van Geloven et al. 2022; ICI, E50 and
+    E90: Austin et al. 2020, from one curve and the same redrawn curves.
     """
     return [_at(patients, draws, settings, k) for k in range(len(patients.horizons))]
 
@@ -88,7 +92,7 @@ def _at(patients: Patients, draws: Draws, settings: Settings, position: int) -> 
     weak = _weak(patients, draws, risk, horizon)
     curve = _curve(patients.outcome, risk, horizon)
     numbers = {key: value.to_json() for key, value in (large | weak).items()}
-    numbers["ici"] = _ici(patients, settings, risk, horizon, curve).to_json()
+    numbers |= _distances(patients, settings, risk, horizon, curve)
     return {
         "horizon": horizon,
         **numbers,
@@ -196,44 +200,57 @@ def _curve(outcome: Outcome, risk: _Array, horizon: float) -> CalibrationCurve |
         return error
 
 
-def _ici(
+def _distances(
     patients: Patients,
     settings: Settings,
     risk: _Array,
     horizon: float,
     curve: CalibrationCurve | NotEstimable,
-) -> Estimate:
+) -> dict[str, dict[str, Any]]:
+    """Summarise how far the curve lies from the risks: mean, median and 90th percentile."""
     events = events_by(patients.outcome, horizon)
-
-    def make() -> Estimate:
-        if isinstance(curve, NotEstimable):
-            raise curve
-        method = f"{_METHODS['ici']} ({curve.smoother})"
-        lower = upper = reason = None
+    limits: dict[str, Limits] = {}
+    how = reason = ""
+    if isinstance(curve, CalibrationCurve):
         try:
-            lower, upper, n_draws = _ici_limits(patients, settings, risk, horizon)
-            method += f"; percentile bootstrap of patients, the first {n_draws} draws"
+            limits, n_draws = _distance_limits(patients, settings, risk, horizon)
+            how = f"; percentile bootstrap of patients, the first {n_draws} draws"
         except NotEstimable as error:
             reason = f"no interval: {error.reason}"
-        return Estimate(
-            estimate=curve.ici,
-            lower=lower,
-            upper=upper,
-            method=method,
-            n=curve.n,
-            events=events,
-            horizon=horizon,
-            reason=reason,
-        )
 
-    return attempt(make, method=_METHODS["ici"], n=patients.n, events=events, horizon=horizon)
+    def make(key: str) -> Callable[[], Estimate]:
+        def one() -> Estimate:
+            if isinstance(curve, NotEstimable):
+                raise curve
+            lower, upper = limits.get(key, (None, None))
+            return Estimate(
+                estimate=getattr(curve, key),
+                lower=lower,
+                upper=upper,
+                method=f"{_METHODS[key]} ({curve.smoother}){how}",
+                n=curve.n,
+                events=events,
+                horizon=horizon,
+                reason=reason or None,
+            )
+
+        return one
+
+    return {
+        key: attempt(
+            make(key), method=_METHODS[key], n=patients.n, events=events, horizon=horizon
+        ).to_json()
+        for key in _DISTANCES
+    }
 
 
-def _ici_limits(
+def _distance_limits(
     patients: Patients, settings: Settings, risk: _Array, horizon: float
-) -> tuple[float, float, int]:
+) -> tuple[dict[str, Limits], int]:
     if settings.bootstrap == 0:
-        raise NotEstimable("no bootstrap was asked for, and the ICI has no other interval")
+        raise NotEstimable(
+            "no bootstrap was asked for, and a distance of the curve has no other interval"
+        )
     if patients.n > _MOST_FOR_CURVE_DRAWS:
         raise NotEstimable(f"more than {_MOST_FOR_CURVE_DRAWS} patients; the curve is not redrawn")
     events = events_by(patients.outcome, horizon)
@@ -245,12 +262,16 @@ def _ici_limits(
         index = np.repeat(np.arange(patients.n), weights.astype(np.int64))
         found = _curve(patients.outcome.take(index), risk[index], horizon)
         if isinstance(found, CalibrationCurve):
-            values.append(found.ici)
+            values.append([found.ici, found.e50, found.e90])
     if len(values) < 0.8 * n_draws:
         raise NotEstimable(f"{n_draws - len(values)} of {n_draws} redrawn curves failed")
     tail = 0.5 * (1.0 - LEVEL)
-    lower, upper = np.quantile(values, [tail, 1.0 - tail])
-    return float(lower), float(upper), n_draws
+    ends = np.quantile(np.asarray(values), [tail, 1.0 - tail], axis=0)
+    limits = {
+        key: (float(lower), float(upper))
+        for key, lower, upper in zip(_DISTANCES, *ends, strict=True)
+    }
+    return limits, n_draws
 
 
 def _curve_json(curve: CalibrationCurve | NotEstimable) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ __all__ = ["declared", "with_plan"]
 
 _NO_PLAN = "no plan was given (--plan): no analysis can be called pre-declared"
 _EST = ("estimate", "lower", "upper", "level", "method", "n", "events", "horizon")
+_CALIBRATION = frozenset({"oe_ratio", "slope", "intercept", "ici", "e50", "e90"})
 
 
 def with_plan(request: Request, settings: Settings, plan: Plan) -> tuple[Request, Settings]:
@@ -150,7 +151,7 @@ def _found(part: Mapping[str, Any], item: Declared) -> dict[str, Any] | None:
     if key in ("auc", "brier", "ipa"):
         rows = part["discrimination" if key == "auc" else "overall"][key]
         return next((_est(row) for row in rows if row["horizon"] == horizon), None)
-    if key in ("oe_ratio", "slope", "intercept", "ici"):
+    if key in _CALIBRATION:
         rows = part["calibration"]
         return next((_est(row[key]) for row in rows if row["horizon"] == horizon), None)
     if key in ("sensitivity", "specificity", "ppv", "npv"):
@@ -189,7 +190,7 @@ def _sections(document: Mapping[str, Any], settings: Settings) -> dict[str, str]
         and tuple(document["risk_groups"]["cutpoints"]) == (plan.cutpoints if plan else ()),
         "discrimination": bool(named & {"auc", "harrell", "uno"}),
         "overall": bool(named & {"brier", "ipa"}),
-        "calibration": bool(named & {"oe_ratio", "slope", "intercept", "ici"}),
+        "calibration": bool(named & _CALIBRATION),
         "utility": bool(plan and plan.thresholds == settings.thresholds),
         "classification": bool(named & {"sensitivity", "specificity", "ppv", "npv"}),
         "adjusted": bool(plan and plan.adjust),

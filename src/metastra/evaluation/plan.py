@@ -25,6 +25,8 @@ MEASURES: dict[str, str] = {
     "slope": "calibration slope",
     "intercept": "calibration intercept",
     "ici": "ICI",
+    "e50": "E50",
+    "e90": "E90",
     "sensitivity": "sensitivity at the highest cutpoint",
     "specificity": "specificity at the highest cutpoint",
     "ppv": "positive predictive value at the highest cutpoint",

@@ -120,7 +120,7 @@ def _reasons(document: Mapping[str, Any]) -> list[str]:
     """List once each reason for which a number at a horizon is missing."""
     numbers = [*document["discrimination"]["auc"], *document["overall"]["brier"]]
     numbers += document["overall"]["ipa"]
-    keys = ("observed", "expected", "oe_ratio", "slope", "intercept", "ici")
+    keys = ("observed", "expected", "oe_ratio", "slope", "intercept", "ici", "e50", "e90")
     numbers += [row[key] for row in document["calibration"] for key in keys]
     absent = (number["reason"] for number in numbers if number["estimate"] is None)
     return list(dict.fromkeys(absent))
