@@ -13,6 +13,7 @@ from metastra.errors import ConfigError, DataError
 from metastra.evaluation.draws import FEW_EVENTS
 from metastra.evaluation.evaluate import evaluate
 from metastra.evaluation.patients import Patients, Settings
+from metastra.evaluation.risk_groups import group_patients, group_risks
 from metastra.evaluation.sensitivity import midpoint
 from metastra.storage import json_bytes
 from metastra.survival.calibration_curve import loess_curve
@@ -234,6 +235,35 @@ def test_cutpoints_put_a_patient_at_the_cut_into_the_higher_group():
     assert [group["n"] for group in found["groups"]] == [2, 2, 2]
     assert found["exploratory"] is False
     assert [group["name"] for group in found["groups"]] == ["low", "intermediate", "high"]
+
+
+def test_a_group_without_events_has_exact_limits():
+    """None of 40 with the event: 0 to Clopper and Pearson's 1 - 0.025^(1/40), and it says so."""
+    time = np.r_[np.full(40, 3.0), np.linspace(0.5, 1.5, 20), np.full(20, 3.0)]
+    event = np.r_[np.zeros(40), np.ones(20), np.zeros(20)]
+    patients = Patients(
+        outcome=Outcome(time=time, event=event),
+        horizons=(2.0,),
+        risks=np.r_[np.full(40, 0.05), np.full(40, 0.5)][:, None],
+    )
+    settings = Settings(bootstrap=0, cutpoints=(0.1,))
+    low, high = (
+        row["risk_at_horizon"] for row in group_risks(patients, group_patients(patients, settings))
+    )
+    assert (low["estimate"], low["lower"]) == (0.0, 0.0)
+    assert low["upper"] == pytest.approx(1.0 - 0.025 ** (1.0 / 40.0))
+    assert "beta product" in low["method"]
+    assert "log-log" in high["method"]
+    event[:10] = 2.0
+    time[:10] = 1.0
+    competing = replace(patients, outcome=Outcome(time=time, event=event))
+    low = group_risks(competing, group_patients(competing, settings))[0]["risk_at_horizon"]
+    # thirty are watched to the horizon; whoever left by another cause is as if censored
+    assert low["upper"] == pytest.approx(1.0 - 0.025 ** (1.0 / 30.0))
+    late = Outcome(time=time + 1.0, event=event, entry=np.full(80, 0.5))
+    low = group_risks(replace(patients, outcome=late), group_patients(patients, settings))[0]
+    assert low["risk_at_horizon"]["lower"] is None
+    assert "entry is delayed" in low["risk_at_horizon"]["reason"]
 
 
 def test_midpoints_move_only_events_of_interest():

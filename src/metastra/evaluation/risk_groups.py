@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from metastra.errors import NotEstimable
 from metastra.evaluation.classifying import classification
-from metastra.evaluation.estimate import LEVEL, Estimate, attempt
+from metastra.evaluation.estimate import LEVEL, Estimate, Limits, attempt
 from metastra.evaluation.patients import Patients, Settings
+from metastra.survival.beta_product import beta_product_limits
 from metastra.survival.calibration import observed_risk
 from metastra.survival.cox import fit_cox
 from metastra.survival.gray import gray_test
@@ -23,6 +24,7 @@ from metastra.survival.outcome import Outcome
 
 __all__ = ["Grouping", "group_patients", "group_risks", "risk_groups"]
 
+_EXACT = "no event: two-sided limits of the beta product confidence procedure"
 _NAMES = {1: ("all",), 2: ("low", "high"), 3: ("low", "intermediate", "high")}
 
 
@@ -140,6 +142,11 @@ def group_risks(patients: Patients, grouping: Grouping) -> list[dict[str, Any]]:
     -------
     list of dict
         ``name``, ``n``, ``events`` (whatever their time) and ``risk_at_horizon``.
+
+    Notes
+    -----
+    Limits on the log-log scale; without an event by the horizon, where there is no standard error,
+    those of Fay, Brittain and Proschan 2013 (`beta_product_limits`), from 0 upwards.
     """
     found = []
     for number, name in enumerate(grouping.names):
@@ -163,22 +170,42 @@ def _risk(patients: Patients, mine: NDArray[np.bool_], horizon: float) -> Estima
             raise NotEstimable("nobody is in the group")
         part = patients.outcome.take(mine)
         value, error = observed_risk(part, horizon)
-        ends = probability_interval(
-            np.array([value]), np.array([error]), interval="log-log", level=LEVEL
-        )
-        lower, upper = (float(end[0]) if np.isfinite(end[0]) else None for end in ends)
+        seen = events_by(part, horizon)
+        reason = f"no interval at a risk of {value:g}"
+        try:
+            (lower, upper), words = _risk_limits(part, horizon, value, error, seen)
+        except NotEstimable as failure:
+            lower, upper, words = np.nan, np.nan, _EXACT
+            reason = f"no interval: {failure.reason}"
+        known = bool(np.isfinite([lower, upper]).all())
         return Estimate(
             estimate=value,
-            lower=lower,
-            upper=upper,
-            method=method,
+            lower=lower if known else None,
+            upper=upper if known else None,
+            method=f"{how}; {words}",
             n=n,
-            events=events_by(part, horizon),
+            events=seen,
             horizon=horizon,
-            reason=None if lower is not None else f"no interval at a risk of {value:g}",
+            reason=None if known else reason,
         )
 
     return attempt(make, method=method, n=n, events=events, horizon=horizon)
+
+
+def _risk_limits(
+    outcome: Outcome, horizon: float, risk: float, std_error: float, events: int
+) -> tuple[Limits, str]:
+    """Take the large-sample limits, or exact ones where no event leaves no standard error."""
+    if events == 0:
+        # other causes are censored, which bounds the cumulative incidence from above
+        tail = 0.5 * (1.0 - LEVEL)
+        return beta_product_limits(
+            outcome.only(1), horizon, lower_tail=tail, upper_tail=tail
+        ), _EXACT
+    ends = probability_interval(
+        np.array([risk]), np.array([std_error]), interval="log-log", level=LEVEL
+    )
+    return (float(ends[0][0]), float(ends[1][0])), "standard error on the log-log scale"
 
 
 def _hazard_ratios(patients: Patients, grouping: Grouping) -> list[dict[str, Any]]:
