@@ -266,6 +266,49 @@ def test_a_group_without_events_has_exact_limits():
     assert "entry is delayed" in low["risk_at_horizon"]["reason"]
 
 
+def brute_force_wolbers(y, score, tau):
+    """Wolbers et al. 2014, pair by pair, G by its product over the censorings."""
+
+    def before(t):
+        at = np.unique(y.time[(y.event == 0) & (y.time < t)])
+        return np.prod([1.0 - 1.0 / np.sum(y.time >= c) for c in at])
+
+    g = np.array([before(t) for t in y.time])
+    won = pairs = 0.0
+    for i in np.flatnonzero((y.event == 1) & (y.time <= tau)):
+        later = y.time > y.time[i]
+        weight = later / g[i] ** 2 + ((y.event == 2) & ~later) / (g[i] * g)
+        weight[i] = 0.0
+        pairs += weight.sum()
+        won += weight @ (1.0 * (score[i] > score) + 0.5 * (score[i] == score))
+    return won / pairs
+
+
+@pytest.mark.parametrize("n", [150, 900])
+def test_competing_events_have_a_concordance_of_their_own(n):
+    """The IPCW form of Wolbers, pair by pair; with few events and many the formula's interval."""
+    patients = made(n, 11)
+    found = evaluate(patients, Settings(bootstrap=100)).to_json()["discrimination"]
+    number = found["competing"]
+    expected = brute_force_wolbers(patients.outcome, patients.order(), 2.0)
+    assert number["estimate"] == pytest.approx(expected, abs=1e-9)
+    assert number["estimate"] != pytest.approx(found["harrell"]["estimate"], abs=1e-6)
+    assert number["lower"] < number["estimate"] < number["upper"]
+    assert "Student's t" in number["method"]
+    assert "stay comparable" in number["method"]
+
+
+def test_without_competing_events_there_is_no_concordance_for_them():
+    """The key is absent, and delayed entry says why there is no number."""
+    plain = evaluate(made(200, competing=False), NONE).to_json()
+    assert "competing" not in plain["discrimination"]
+    one = made(300)
+    late = Outcome(time=one.outcome.time, event=one.outcome.event, entry=0.3 * one.outcome.time)
+    found = evaluate(replace(one, outcome=late), NONE).to_json()["discrimination"]["competing"]
+    assert found["estimate"] is None
+    assert "delayed entry" in found["reason"]
+
+
 def test_midpoints_move_only_events_of_interest():
     """Competing events and censorings keep their times."""
     y = Outcome(time=[8.0, 9.0, 6.0, 5.0], event=[1, 0, 2, 1])

@@ -25,6 +25,8 @@ _CONCORDANCE = {
     "harrell": "Harrell's concordance",
     "uno": "Uno's concordance (weights 1/G(t-)²)",
 }
+_COMPETING = "wolbers-ipcw"
+_WOLBERS = "Wolbers' concordance for competing risks (weights 1/G(t-)² and 1/(G(t-) G(s-)))"
 
 
 def discrimination(patients: Patients, draws: Draws) -> dict[str, Any]:
@@ -40,11 +42,19 @@ def discrimination(patients: Patients, draws: Draws) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``harrell`` and ``uno`` to the last horizon, ``auc`` and ``roc`` at each horizon.
+        ``harrell`` and ``uno`` to the last horizon, with competing events also ``competing``;
+        ``auc`` and ``roc`` at each horizon.
+
+    Notes
+    -----
+    ``competing``: Wolbers et al. 2014 (Biostatistics 15, 526–539).  Harrell's and Uno's censor
+    competing events and answer for a world without them.
     """
     found: dict[str, Any] = {
         name: _concordance(patients, draws, name).to_json() for name in _CONCORDANCE
     }
+    if patients.competing:
+        found["competing"] = _concordance(patients, draws, _COMPETING).to_json()
     found["auc"] = [
         {"horizon": horizon, **_auc(patients, draws, position).to_json()}
         for position, horizon in enumerate(patients.horizons)
@@ -127,8 +137,10 @@ def _concordance(patients: Patients, draws: Draws, name: str) -> Estimate:
     tau = patients.last_horizon
     events = events_by(patients.outcome, tau)
     by = "risk score" if patients.score is not None else f"risk by {tau:g}"
-    estimator = f"{_CONCORDANCE[name]} of the {by}, events up to the last horizon"
-    if patients.competing:
+    estimator = f"{_CONCORDANCE.get(name, _WOLBERS)} of the {by}, events up to the last horizon"
+    if name == _COMPETING:
+        estimator += ", patients with a competing event stay comparable"
+    elif patients.competing:
         estimator += ", competing events censored"
 
     def make() -> Estimate:
@@ -141,7 +153,8 @@ def _concordance(patients: Patients, draws: Draws, name: str) -> Estimate:
         return with_interval(
             found.estimate,
             lambda df: found.interval(LEVEL, df=df),
-            draws=draws,
+            # not among the draws: its formula is taken
+            draws=draws if name in _CONCORDANCE else Draws(sample=None, reason="not drawn"),
             name=f"model {name}",
             estimator=estimator,
             analytic_words="infinitesimal jack-knife, logit scale",
