@@ -223,3 +223,12 @@ def test_every_option_at_once_and_delayed_entry(tmp_path):
     assert under["adjusted"]["multivariable"][0]["estimate"] is not None
     assert under["risk_groups"]["groups"][0]["risk_at_horizon"]["estimate"] is not None
     assert (tmp_path / "b" / "report.html").is_file()
+
+
+def test_a_cutpoint_where_no_risk_can_be_is_a_usage_error(tmp_path):
+    """Exit 2 with what was expected, and nothing is written."""
+    table().to_csv(tmp_path / "p.csv", index=False)
+    done = run(tmp_path / "p.csv", tmp_path / "out", *RISK, "--cutpoint", "1.5")
+    assert done.exit_code == 2, done.output
+    assert "outside (0, 1)" in done.output
+    assert not (tmp_path / "out").exists()

@@ -237,6 +237,30 @@ def test_cutpoints_put_a_patient_at_the_cut_into_the_higher_group():
     assert [group["name"] for group in found["groups"]] == ["low", "intermediate", "high"]
 
 
+@pytest.mark.parametrize("cuts", [(1.5,), (0.0, 0.5), (0.1, 10.0), (1.0,)])
+def test_cutpoints_where_no_risk_can_be_are_refused(cuts):
+    """With risks they lie inside (0, 1); a score has no such bounds."""
+    patients = made(60)
+    with pytest.raises(ConfigError, match=r"outside \(0, 1\)"):
+        evaluate(patients, Settings(bootstrap=0, cutpoints=cuts))
+    scored = replace(patients, risks=None, score=10.0 * patients.risks[:, 1])
+    assert group_patients(scored, Settings(bootstrap=0, cutpoints=cuts)).cutpoints == cuts
+
+
+def test_a_risk_group_without_a_patient_is_named():
+    """EV039 names the empty group; with patients in each it passes."""
+    patients = made(200)
+    high = float(patients.risks[:, 1].max())
+    found = evaluate(patients, Settings(bootstrap=0, cutpoints=(0.2, 0.5 * (1.0 + high))))
+    document = found.to_json()
+    assert status(document, "EV039") == "issue"
+    assert "nobody is in high" in next(
+        check["why"] for check in document["checks"] if check["code"] == "EV039"
+    )
+    fine = evaluate(patients, Settings(bootstrap=0, cutpoints=(0.2,))).to_json()
+    assert status(fine, "EV039") == "passed"
+
+
 def test_a_group_without_events_has_exact_limits():
     """None of 40 with the event: 0 to Clopper and Pearson's 1 - 0.025^(1/40), and it says so."""
     time = np.r_[np.full(40, 3.0), np.linspace(0.5, 1.5, 20), np.full(20, 3.0)]

@@ -33,7 +33,7 @@ class Settings:
         Of the draws.
     cutpoints : tuple of float
         Where risk groups are cut, fixed beforehand; empty for exploratory thirds.  On the risk by
-        `cutpoint_horizon`, or on the score where there is no risk.
+        `cutpoint_horizon` and inside (0, 1), or on the score where there is no risk.
     cutpoint_horizon : float or None
         One of the horizons; the last when left out.
     thresholds : tuple of float

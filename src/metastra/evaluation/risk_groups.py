@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metastra.errors import NotEstimable
+from metastra.errors import ConfigError, NotEstimable
 from metastra.evaluation.classifying import classification
 from metastra.evaluation.estimate import LEVEL, Estimate, Limits, attempt
 from metastra.evaluation.patients import Patients, Settings
@@ -67,8 +67,20 @@ def group_patients(patients: Patients, settings: Settings) -> Grouping:
     -------
     Grouping
         Groups without a patient keep their name.
+
+    Raises
+    ------
+    ConfigError
+        When there are risks and a cutpoint lies outside (0, 1), where no risk can be.
     """
     risks = patients.risks
+    wrong = [cut for cut in settings.cutpoints if not 0.0 < cut < 1.0]
+    if risks is not None and wrong:
+        named = ", ".join(f"{cut:g}" for cut in wrong)
+        raise ConfigError(
+            f"the cutpoints {named} lie outside (0, 1); expected risks, for instance 0.1 for 10%; "
+            "cutpoints of a risk score need predictions without risks"
+        )
     horizon = settings.cutpoint_horizon
     at = patients.horizons.index(patients.last_horizon if horizon is None else horizon)
     values = patients.order() if risks is None else risks[:, at]

@@ -9,7 +9,7 @@ from metastra.evaluation.pooling import FEW_COHORTS, FEWEST_COHORTS
 
 __all__ = ["WHOLE_CHECKS", "whole_checks"]
 
-WHOLE_CHECKS = ("EV030", "EV031", "EV032", "EV033", "EV034", "EV035", "EV036", "EV037", "EV038")
+WHOLE_CHECKS = tuple(f"EV{number:03d}" for number in range(30, 40))
 """Codes of the catalogue that every whole result is held against, in order."""
 
 _Answer = tuple[str, str]
@@ -42,6 +42,7 @@ def whole_checks(document: Mapping[str, Any]) -> list[dict[str, str]]:
         "EV036": _missing(document["adjusted"]),
         "EV037": _proportional(document["adjusted"]),
         "EV038": _updating(document["recalibration"]),
+        "EV039": _empty(document["risk_groups"]),
     }
     return [
         {"code": code, "status": answers[code][0], "why": answers[code][1]} for code in WHOLE_CHECKS
@@ -153,3 +154,11 @@ def _updating(recalibration: Mapping[str, Any]) -> _Answer:
     words = ", ".join(f"{name} by {horizon:g}" for horizon, name in chosen)
     status = "passed" if all(name == "none" for _, name in chosen) else "issue"
     return status, f"the closed test chooses: {words}"
+
+
+def _empty(found: Mapping[str, Any]) -> _Answer:
+    names = [str(group["name"]) for group in found["groups"] if group["n"] == 0]
+    if names:
+        cuts = ", ".join(f"{cut:g}" for cut in found["cutpoints"])
+        return "issue", f"nobody is in {_list(names)} (cutpoints {cuts} on the {found['scale']})"
+    return "passed", "every risk group has patients"
