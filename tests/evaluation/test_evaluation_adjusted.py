@@ -8,15 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from metastra.errors import DataError
+from metastra.errors import DataError, NotEstimable
 from metastra.evaluation.adjusting import adjusted, completed
 from metastra.evaluation.characteristics import characteristics
 from metastra.evaluation.covariates import ColumnSpec, Covariate, design_of
 from metastra.evaluation.patients import Patients, Settings
 from metastra.evaluation.reading import read_patients
 from metastra.evaluation.request import Request
-from metastra.evaluation.risk_groups import group_patients
+from metastra.evaluation.risk_groups import group_patients, marker, risk_groups
 from metastra.stats.imputation import pool_rubin
+from metastra.survival.calibration import cloglog
 from metastra.survival.cox import fit_cox
 from metastra.survival.outcome import Outcome
 
@@ -61,7 +62,7 @@ def test_complete_covariates_give_the_plain_cox_model():
     assert found["imputations"] == 0
     assert found["complete_case"] is None
     design = design_of(patients.covariates)
-    order = patients.order()
+    order = cloglog(patients.order())
     x = np.column_stack([order / np.std(order, ddof=1), design.matrix])
     model = fit_cox(patients.outcome.only(1), x)
     assert [row["estimate"] for row in found["multivariable"]] == pytest.approx(
@@ -130,9 +131,48 @@ def test_what_cannot_be_adjusted_for_says_why():
     assert (
         "same in all" in adjusted(replace(patients, covariates=(same,)), NONE, grouping)["reason"]
     )
-    empty = Covariate(name="cea", kind="number", values=np.where(np.arange(300) < 4, 1.0, np.nan))
+    few = np.where(np.arange(300) < 4, np.arange(300.0), np.nan)
+    empty = Covariate(name="cea", kind="number", values=few)
     found = adjusted(replace(patients, covariates=(empty,)), NONE, grouping)
     assert "too few" in found["reason"]
+
+
+def test_a_constant_covariate_is_left_out_and_named():
+    """The other numbers are those without it, with gaps in it or not; its name stands beside."""
+    patients = made(400, 6)
+    grouping = group_patients(patients, NONE)
+    plain = adjusted(patients, NONE, grouping)
+    assert plain["left_out"] == []
+    gaps = np.where(np.arange(400) % 9 == 0, np.nan, 0.0)
+    ct = Covariate(name="ct", kind="category", values=gaps, levels=("yes",))
+    site = Covariate(name="site", kind="number", values=np.ones(400))
+    more = replace(patients, covariates=(site, *patients.covariates, ct))
+    found = adjusted(more, NONE, grouping)
+    assert [row["column"] for row in found["left_out"]] == ["site", "ct"]
+    assert [row["column"] for row in found["missing"]] == ["site", "age", "grade", "ct"]
+    for key in set(plain) - {"left_out", "missing"}:
+        assert found[key] == plain[key], key
+
+
+def test_the_marker_is_linear_in_the_log_hazard():
+    """A risk made from a score gives the score's own hazard ratio; 0 or 1 keeps the risk, named."""
+    patients = made(400, 7)
+    score = np.log(-np.log1p(-patients.risks[:, 0]))
+    grouping = group_patients(patients, NONE)
+    by_risk = adjusted(patients, NONE, grouping)["multivariable"][0]
+    scored = adjusted(replace(patients, score=score), NONE, grouping)["multivariable"][0]
+    assert by_risk["estimate"] == pytest.approx(scored["estimate"], rel=1e-9)
+    assert "complementary log-log" in by_risk["term"]
+    risks = patients.risks.copy()
+    risks[3] = 0.0
+    bounded = replace(patients, risks=risks)
+    name, values = marker(bounded)
+    assert "as it is" in name
+    assert values == pytest.approx(risks[:, 0] / np.std(risks, ddof=1))
+    contrasts = [row["contrast"] for row in risk_groups(bounded, grouping)["hazard_ratios"]]
+    assert contrasts[-1] == name
+    with pytest.raises(NotEstimable, match="do not vary"):
+        marker(replace(patients, risks=np.full((400, 1), 0.2)))
 
 
 def table(tmp_path, **columns):

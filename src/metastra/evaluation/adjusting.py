@@ -13,7 +13,7 @@ from metastra.errors import NotEstimable
 from metastra.evaluation.covariates import Covariate, design_of
 from metastra.evaluation.estimate import LEVEL, Estimate, attempt
 from metastra.evaluation.patients import Patients, Settings
-from metastra.evaluation.risk_groups import Grouping
+from metastra.evaluation.risk_groups import Grouping, marker
 from metastra.stats.chained import IncompleteColumn, imputations_needed, impute_chained
 from metastra.stats.imputation import pool_rubin
 from metastra.survival.cox import CoxModel, fit_cox, likelihood_ratio_test
@@ -63,7 +63,8 @@ def adjusted(patients: Patients, settings: Settings, grouping: Grouping) -> dict
     dict
         ``univariable`` and ``multivariable`` hazard ratios of the predictions and of every
         covariate, ``groups`` (risk groups, adjusted), ``complete_case`` where values were imputed,
-        ``likelihood_ratio_p`` of adding the predictions, ``proportional_hazards`` and ``missing``;
+        ``likelihood_ratio_p`` of adding the predictions, ``proportional_hazards``, ``missing`` and
+        ``left_out`` (columns that are the same in everybody);
         only a ``reason`` where no covariates were named.
 
     Notes
@@ -76,13 +77,25 @@ def adjusted(patients: Patients, settings: Settings, grouping: Grouping) -> dict
         {"column": one.name, "n_missing": one.n_missing, "share": one.n_missing / patients.n}
         for one in patients.covariates
     ]
-    found: dict[str, Any] = {"covariates": [one.name for one in patients.covariates]}
-    found["missing"] = missing
+    constant = [one for one in patients.covariates if _is_constant(one)]
+    patients = replace(
+        patients, covariates=tuple(one for one in patients.covariates if one not in constant)
+    )
+    found: dict[str, Any] = {
+        "covariates": [one.name for one in patients.covariates],
+        "left_out": [
+            {"column": one.name, "reason": "the same in all patients with a value"}
+            for one in constant
+        ],
+        "missing": missing,
+    }
     outcome = patients.outcome.only(1)
     try:
+        if not patients.covariates:
+            named = ", ".join(one.name for one in constant)
+            raise NotEstimable(f"every covariate is the same in all patients with a value: {named}")
         sets, words = completed(patients, settings)
-        marker = _marker(patients)
-        main = _model(sets, [marker])
+        main = _model(sets, [_marker(patients)])
     except NotEstimable as error:
         return {**found, "imputations": 0, "reason": error.reason}
     found["imputations"] = len(sets) if len(sets) > 1 else 0
@@ -107,6 +120,12 @@ def adjusted(patients: Patients, settings: Settings, grouping: Grouping) -> dict
     return found
 
 
+def _is_constant(one: Covariate) -> bool:
+    """Whether a column has values and all are the same: no model can take it."""
+    known = one.values[~np.isnan(one.values)]
+    return bool(known.size and np.ptp(known) == 0.0)
+
+
 def completed(patients: Patients, settings: Settings) -> tuple[list[tuple[Covariate, ...]], str]:
     """Complete the covariates: once where nothing is missing, m times where something is.
 
@@ -127,7 +146,7 @@ def completed(patients: Patients, settings: Settings) -> tuple[list[tuple[Covari
     Raises
     ------
     NotEstimable
-        When a covariate has too few values to be imputed.
+        When a covariate has too few values to be imputed, or the predictions do not vary.
     """
     covariates = patients.covariates
     if not any(one.n_missing for one in covariates):
@@ -136,7 +155,7 @@ def completed(patients: Patients, settings: Settings) -> tuple[list[tuple[Covari
     m = settings.imputations or imputations_needed(columns)
     outcome = patients.outcome
     hazard = nelson_aalen(outcome.only(1)).hazard_at(outcome.time)
-    known = [(outcome.event == 1).astype(np.float64), hazard, patients.order()]
+    known = [(outcome.event == 1).astype(np.float64), hazard, marker(patients)[1]]
     if patients.competing:
         known.append((outcome.event == 2).astype(np.float64))
     draws = impute_chained(columns, np.column_stack(known), m=m, seed=settings.seed)
@@ -159,12 +178,8 @@ _Columns = tuple[tuple[str, ...], _Array]
 
 
 def _marker(patients: Patients) -> _Columns:
-    order = patients.order()
-    spread = float(np.std(order, ddof=1)) if patients.n > 1 else 0.0
-    if not spread > 0.0:
-        raise NotEstimable("the predictions do not vary")
-    what = "risk score" if patients.score is not None else "risk by the last horizon"
-    return (f"one standard deviation of the {what}",), order[:, None] / spread
+    name, values = marker(patients)
+    return (name,), values[:, None]
 
 
 def _model(sets: Sequence[tuple[Covariate, ...]], ahead: Sequence[_Columns]) -> _Model:
@@ -254,10 +269,10 @@ def _likelihood_ratio(part: Patients) -> Estimate:
 
     def make() -> Estimate:
         design = design_of(part.covariates)
-        marker, column = _marker(part)
+        names, column = _marker(part)
         small = fit_cox(outcome, design.matrix, names=design.names)
         both = np.column_stack([design.matrix, column])
-        large = fit_cox(outcome, both, names=[*design.names, *marker])
+        large = fit_cox(outcome, both, names=[*design.names, *names])
         return Estimate(
             estimate=likelihood_ratio_test(small, large).p,
             lower=None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from metastra.evaluation.classifying import classification
 from metastra.evaluation.estimate import LEVEL, Estimate, Limits, attempt
 from metastra.evaluation.patients import Patients, Settings
 from metastra.survival.beta_product import beta_product_limits
-from metastra.survival.calibration import observed_risk
+from metastra.survival.calibration import cloglog, observed_risk
 from metastra.survival.cox import fit_cox
 from metastra.survival.gray import gray_test
 from metastra.survival.horizon import events_by
@@ -22,7 +23,7 @@ from metastra.survival.intervals import probability_interval
 from metastra.survival.logrank import logrank
 from metastra.survival.outcome import Outcome
 
-__all__ = ["Grouping", "group_patients", "group_risks", "risk_groups"]
+__all__ = ["Grouping", "group_patients", "group_risks", "marker", "risk_groups"]
 
 _EXACT = "no event: two-sided limits of the beta product confidence procedure"
 _NAMES = {1: ("all",), 2: ("low", "high"), 3: ("low", "intermediate", "high")}
@@ -204,6 +205,40 @@ def _risk(patients: Patients, mine: NDArray[np.bool_], horizon: float) -> Estima
     return attempt(make, method=method, n=n, events=events, horizon=horizon)
 
 
+def marker(patients: Patients) -> tuple[str, NDArray[np.float64]]:
+    """Give the predictions as a term of a proportional-hazards model.
+
+    Parameters
+    ----------
+    patients : Patients
+        Whom.
+
+    Returns
+    -------
+    name : str
+        Of the term, with its scale.
+    values : ndarray of shape (n,)
+        In standard deviations: the risk score, or the complementary log-log of the risk by the last
+        horizon, on which a proportional-hazards model is linear.  The risk as it is where one is
+        exactly 0 or 1, which the name then says.
+
+    Raises
+    ------
+    NotEstimable
+        When the predictions do not vary.
+    """
+    values, what = patients.order(), "risk score"
+    if patients.score is None:
+        bounded = bool(((values <= 0.0) | (values >= 1.0)).any())
+        what = "risk by the last horizon"
+        what += " (as it is: one is 0 or 1)" if bounded else " (complementary log-log)"
+        values = values if bounded else cloglog(values)
+    spread = float(np.std(values, ddof=1)) if patients.n > 1 else 0.0
+    if not spread > 0.0:
+        raise NotEstimable("the predictions do not vary")
+    return f"one standard deviation of the {what}", values / spread
+
+
 def _risk_limits(
     outcome: Outcome, horizon: float, risk: float, std_error: float, events: int
 ) -> tuple[Limits, str]:
@@ -231,11 +266,9 @@ def _hazard_ratios(patients: Patients, grouping: Grouping) -> list[dict[str, Any
         for column, g in enumerate(present):
             label = f"{grouping.names[g]} against {grouping.names[lowest]}"
             contrasts.append((label, dummies, column))
-    order = patients.order()
-    spread = float(np.std(order, ddof=1)) if patients.n > 1 else 0.0
-    if spread > 0.0:
-        what = "risk score" if patients.score is not None else "risk by the last horizon"
-        contrasts.append((f"one standard deviation of the {what}", order[:, None] / spread, 0))
+    with suppress(NotEstimable):
+        label, column_of_marker = marker(patients)
+        contrasts.append((label, column_of_marker[:, None], 0))
     return [
         {"contrast": label, **_hazard_ratio(cause_specific, matrix, column).to_json()}
         for label, matrix, column in contrasts
