@@ -244,6 +244,18 @@ def test_the_plan_comes_first_and_everything_else_is_exploratory(tmp_path):
     assert "--plan" in without["reason"]
 
 
+def test_a_declared_hazard_ratio_of_an_empty_group_is_not_another_one(tmp_path):
+    """Nobody is in the low group: no contrast to it, and no other number in its place."""
+    path = tmp_path / "plan.toml"
+    path.write_text('[primary]\nmeasure = "hazard_ratio"\n')
+    patients = made(400, 3)
+    risk = patients.risks[:, -1]
+    for cuts, there in (((0.5 * float(risk.min()), 0.4), False), ((0.2, 0.4), True)):
+        settings = Settings(bootstrap=0, cutpoints=cuts, plan=read_plan(path))
+        primary = evaluate(patients, settings).to_json()["plan"]["primary"]
+        assert (primary["estimate"] is not None) is there
+
+
 def test_json_and_toml_plans_are_one(tmp_path):
     """The same plan in JSON; the digest is that of the file."""
     (tmp_path / "p.toml").write_text('[primary]\nmeasure = "auc"\nhorizon = 3\n')

@@ -157,10 +157,9 @@ def _found(part: Mapping[str, Any], item: Declared) -> dict[str, Any] | None:
     if key in ("sensitivity", "specificity", "ppv", "npv"):
         return _est(part["risk_groups"]["classification"][-1][key])
     if key == "hazard_ratio":
-        k = len(part["risk_groups"]["cutpoints"])
-        return _est(part["risk_groups"]["hazard_ratios"][k - 1]) if k else None
+        return _highest_to_lowest(part, part["risk_groups"]["hazard_ratios"])
     if key == "adjusted_hazard_ratio":
-        return _est(part["adjusted"]["groups"][-1])
+        return _highest_to_lowest(part, part["adjusted"]["groups"])
     if key == "low_risk":
         return _est(part["low_risk"]["risk"])
     rows = part["pooled"]["measures"]
@@ -168,6 +167,15 @@ def _found(part: Mapping[str, Any], item: Declared) -> dict[str, Any] | None:
     return next(
         (_est(row) for row in rows if (row["measure"], row["horizon"]) == (wanted, horizon)), None
     )
+
+
+def _highest_to_lowest(
+    part: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
+) -> dict[str, Any] | None:
+    """Find the contrast by its name: a group without a patient has none."""
+    names = [group["name"] for group in part["risk_groups"]["groups"]]
+    wanted = f"{names[-1]} against {names[0]}"
+    return next((_est(row) for row in rows if row["contrast"] == wanted), None)
 
 
 def _est(row: Mapping[str, Any]) -> dict[str, Any]:
