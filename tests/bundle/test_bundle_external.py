@@ -124,17 +124,68 @@ def test_without_a_trusted_signer_nothing_is_started(tmp_path, signer, stranger)
         predict(open_bundle(folder), patients(open_bundle(folder)))
 
 
-def test_a_program_that_is_not_here_is_not_run(tmp_path, signer):
-    """Elsewhere files and signature can still be checked; the self-test is "not run"."""
+def test_a_program_that_is_not_here_is_refused_for_a_trusted_signer(tmp_path, signer):
+    """With a key the missing file is a named problem; without one the self-test is "not run"."""
     folder = lock(tmp_path / "m", signer)
     (tmp_path / "m" / "foreign_model.py").unlink()
     verdict = verify_bundle(folder, trusted=TrustList((signer.public,)))
-    assert verdict.sound
+    assert not verdict.sound
     assert verdict.self_test == "not run"
-    assert "is not here" in verdict.self_test_why
+    assert [one.code for one in verdict.problems] == ["BU019"]
+    assert f"{tmp_path / 'm' / 'foreign_model.py'} is not" in verdict.problems[0].found
+    assert verdict.problems[0].where.file == EXTERNAL
+    unknown = verify_bundle(folder)
+    assert unknown.sound
+    assert unknown.self_test == "not run"
+    assert "foreign_model.py is not on this machine" in unknown.self_test_why
     bundle = open_bundle(folder)
-    with pytest.raises(BundleError, match=r"BU018 external\.json.*not on this machine"):
+    with pytest.raises(BundleError, match=r"BU019 external\.json.*not on this machine"):
         predict(bundle, patients(bundle), run_programs=True)
+
+
+def test_an_interpreter_that_is_not_here_is_refused_too(tmp_path, signer, monkeypatch):
+    """The first word of the command is looked for as well."""
+    monkeypatch.setattr(sys, "executable", "python-of-elsewhere")
+    folder = lock(tmp_path / "m", signer)
+    verdict = verify_bundle(folder, trusted=TrustList((signer.public,)))
+    assert [one.code for one in verdict.problems] == ["BU019"]
+    assert "python-of-elsewhere" in verdict.problems[0].found
+
+
+def test_a_model_is_verified_and_used_where_its_program_lies_elsewhere(tmp_path, signer):
+    """The names are locked, not the machine's paths; another folder is stated."""
+    folder = lock(tmp_path / "m", signer)
+    stored = json.loads((folder / EXTERNAL).read_text())
+    assert stored["program_files"][0]["path"] == "foreign_model.py"
+    assert stored["command"][1] == "foreign_model.py"
+    moved = (tmp_path / "m").rename(tmp_path / "moved")
+    trusted = TrustList((signer.public,))
+    assert [one.code for one in verify_bundle(moved / "locked", trusted=trusted).problems] == [
+        "BU019"
+    ]
+    verdict = verify_bundle(moved / "locked", trusted=trusted, program_dir=moved)
+    assert (verdict.sound, verdict.self_test) == (True, "passed")
+    bundle = open_bundle(moved / "locked", trusted=trusted, program_dir=moved)
+    made = predict(bundle, patients(bundle), run_programs=True)
+    assert made.risks[0, 1] == pytest.approx(expected(61, "III")[0], rel=1e-12)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "foreign_model.py").write_text("print('another')\n")
+    other = verify_bundle(moved / "locked", trusted=trusted, program_dir=tmp_path / "other")
+    assert [one.code for one in other.problems] == ["BU017"]
+    with pytest.raises(ConfigError, match="no such folder"):
+        verify_bundle(moved / "locked", trusted=trusted, program_dir=tmp_path / "none")
+
+
+def test_a_container_is_declared_and_said_not_to_be_checked(tmp_path, signer):
+    """No image is looked at, so the verdict says so; without one it says nothing."""
+    path = describe(tmp_path / "m")
+    assert verify_bundle(lock(tmp_path / "n", signer)).to_json()["container_digest"] is None
+    path.write_text(
+        path.read_text().replace("[program]", f'[program]\ncontainer = "sha256:{"0" * 64}"')
+    )
+    write_bundle(tmp_path / "draft", external_bundle_files(path))
+    verdict = verify_bundle(tmp_path / "draft", allow_unsigned=True)
+    assert verdict.to_json()["container_digest"] == "declared, not checked"
 
 
 def test_a_changed_program_is_refused_before_it_is_started(tmp_path, signer):
@@ -231,8 +282,8 @@ def test_descriptions_that_cannot_be_are_refused(tmp_path):
 
 
 def test_equal_descriptions_give_equal_drafts(tmp_path):
-    """Nothing of the day or the machine enters, but the program's place."""
+    """Nothing of the day or the machine enters, but the program's folder."""
     path = describe(tmp_path / "m")
     assert external_bundle_files(path) == external_bundle_files(path)
     stored = json.loads(external_bundle_files(path)[EXTERNAL])
-    assert stored["command"][1] == str(tmp_path / "m" / "foreign_model.py")
+    assert stored["program_dir"] == str(tmp_path / "m")

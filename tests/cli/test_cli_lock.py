@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bundle.test_bundle_external import describe
 from metastra.bundle.loading import open_bundle
 from metastra.synthetic.generate import synthetic_study
 
@@ -266,3 +267,37 @@ def test_the_run_judges_by_the_signed_plan(metastra, sealed):
     assert plan in text
     assert '"auc"' in text
     assert "0.6" in text
+
+
+def test_a_foreign_model_goes_to_another_machine(metastra, tmp_path):
+    """Locked here, program moved: exit 5 with the file named, exit 0 with its new folder."""
+    home = tmp_path / "home"
+    path = describe(home)
+    container = f'[program]\ncontainer = "sha256:{"0" * 64}"'
+    path.write_text(path.read_text().replace("[program]", container))
+    assert metastra("lock", "--new-key", tmp_path / "key.pem").returncode == 0
+    words = ("--key", tmp_path / "key.pem", "--out", tmp_path / "foreign")
+    done = metastra("lock", "--external", path, *words)
+    assert done.returncode == 0, done.stderr
+    trust = ("--trust", tmp_path / "key.pem.pub")
+    verify = ("verify", tmp_path / "foreign", *trust)
+    here = metastra(*verify)
+    assert here.returncode == 0, here.stdout
+    assert "container digest: declared, not checked" in here.stdout
+    home.rename(tmp_path / "away")
+    lost = metastra(*verify)
+    assert lost.returncode == 5
+    assert "BU019" in lost.stdout
+    assert str(home / "foreign_model.py") in lost.stdout
+    assert "does not hold" in lost.stdout
+    place = ("--program-dir", tmp_path / "away")
+    found = metastra(*verify, *place)
+    assert found.returncode == 0
+    assert "self-test  passed" in found.stdout
+    table, out = tmp_path / "new.csv", tmp_path / "risks.csv"
+    table.write_text("PATIENT,age,stage\na,61,III\n")
+    predict = ("predict", tmp_path / "foreign", table, "--out", out, *trust)
+    assert metastra(*predict).returncode == 5
+    assert not out.exists()
+    assert metastra(*predict, *place).returncode == 0
+    assert metastra(*verify, "--program-dir", tmp_path / "none").returncode == 2

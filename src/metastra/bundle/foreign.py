@@ -164,17 +164,15 @@ def _predictor(name: str, column: _Input) -> Predictor:
 
 def _model(said: _Description, folder: Path) -> ExternalModel:
     files = []
+    folder = folder.resolve()
     for name in said.program.program_files:
-        place = (folder / name).resolve()
+        place = folder / name
         if not place.is_file():
             raise ConfigError(f"program_files: {place} is no file here; lock where the program is")
-        files.append(ProgramFile(path=str(place), sha256=digest_file(place)))
-    # the program runs in an empty folder, so its own files are named in full
-    known = {name: item.path for name, item in zip(said.program.program_files, files, strict=True)}
+        files.append(ProgramFile(path=name, sha256=digest_file(place)))
     given = said.program.model_dump()
-    given["command"] = tuple(known.get(word, word) for word in said.program.command)
     given["program_files"] = tuple(files)
-    return ExternalModel(**given)
+    return ExternalModel(**given, program_dir=str(folder))
 
 
 def _plan(contract: Contract) -> AnalysisPlan:

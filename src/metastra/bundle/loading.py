@@ -16,7 +16,12 @@ __all__ = ["open_bundle"]
 
 
 def open_bundle(
-    path: Path, *, trusted: TrustList | None = None, locked: bool = False, self_test: bool = True
+    path: Path,
+    *,
+    trusted: TrustList | None = None,
+    locked: bool = False,
+    self_test: bool = True,
+    program_dir: Path | None = None,
 ) -> Bundle:
     """Open a bundle.
 
@@ -32,6 +37,8 @@ def open_bundle(
     self_test : bool
         Run the numeric self-test, which for kind ``linear`` takes milliseconds.  The program of a
         foreign model is never started here.
+    program_dir : Path, optional
+        Where a foreign program lies on this machine; by default the folder that was recorded.
 
     Returns
     -------
@@ -42,13 +49,15 @@ def open_bundle(
     ------
     BundleError
         With every problem and the file it is in.
+    ConfigError
+        If there is no `program_dir`, or the bundle runs no program.
 
     Notes
     -----
     Nothing in a bundle is code: JSON in one canonical form and safetensors of known names, types
     and shapes.  Links, folders, archives and unknown files are refused.
     """
-    bundle = assemble(path, read_folder(path))
+    bundle = assemble(path, read_folder(path)).with_program_dir(program_dir)
     problems = []
     if bundle.signature is None and (locked or trusted is not None):
         problems.append(problem("BU011", "it is a draft", where=Where(file=SIGNATURE)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,7 +25,7 @@ from metastra.bundle.manifest import Manifest, Signature
 from metastra.bundle.parts import Development, ExternalModel, SelfTest
 from metastra.bundle.plans import AnalysisPlan, ChangePlan
 from metastra.catalogue import problem
-from metastra.errors import BundleError, Problem, Where
+from metastra.errors import BundleError, ConfigError, Problem, Where
 
 __all__ = ["Bundle", "assemble"]
 
@@ -56,6 +56,8 @@ class Bundle:
         Stored inputs and outputs.
     model : LinearModel or ExternalModel
         The numbers, or the command.
+    program_dir : Path or None
+        Where a foreign program lies on this machine; None for the folder that was recorded.
     """
 
     path: Path
@@ -67,6 +69,7 @@ class Bundle:
     development: Development
     self_test: SelfTest
     model: LinearModel | ExternalModel = field(repr=False)
+    program_dir: Path | None = None
 
     @property
     def digest(self) -> str:
@@ -97,6 +100,32 @@ class Bundle:
     def key_id(self) -> str | None:
         """Id of the signer's key; None for a draft."""
         return None if self.signature is None else self.signature.key_id
+
+    def with_program_dir(self, program_dir: Path | None) -> Bundle:
+        """Say where the foreign program lies on this machine.
+
+        Parameters
+        ----------
+        program_dir : Path or None
+            Its folder; None leaves the one that was recorded.
+
+        Returns
+        -------
+        Bundle
+            Otherwise the same.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such folder, or the bundle runs no program.
+        """
+        if program_dir is None:
+            return self
+        if self.kind != "external":
+            raise ConfigError(f"--program-dir {program_dir}: a {self.kind} bundle runs no program")
+        if not program_dir.is_dir():
+            raise ConfigError(f"--program-dir {program_dir}: there is no such folder")
+        return replace(self, program_dir=program_dir)
 
 
 def assemble(path: Path, reading: FolderReading) -> Bundle:

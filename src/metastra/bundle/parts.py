@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -88,6 +89,7 @@ class ProgramFile(Part):
     """A file of a foreign program, which must be as it was when the model was locked."""
 
     path: Argument
+    """As the description named it: relative to the program's folder, or absolute."""
     sha256: Sha256
 
 
@@ -98,7 +100,9 @@ class ExternalModel(Part):
     command: Annotated[tuple[Argument, ...], Field(min_length=1, max_length=256)]
     """Program and arguments; ``{input}`` and ``{output}`` stand for the two tables.  No shell."""
     container: Digest | None = None
-    """Digest of the container image, where the program runs in one."""
+    """Digest of the container image, where the program runs in one; declared, never compared."""
+    program_dir: Argument | None = None
+    """Folder of the program where the model was locked; on another machine it is stated anew."""
     program_files: tuple[ProgramFile, ...] = ()
     input_description: Words
     output_description: Words
@@ -107,6 +111,27 @@ class ExternalModel(Part):
     """Columns of the output table, one for each horizon of the contract."""
     score_column: str | None = None
     timeout_s: Annotated[float, Field(gt=0, le=86400)] = 600.0
+
+    def placed(self, program_dir: Path | None = None) -> ExternalModel:
+        """Name the program's files in full, in the command too: it runs in an empty folder.
+
+        Parameters
+        ----------
+        program_dir : Path, optional
+            Where the program lies on this machine; by default the folder that was recorded.
+
+        Returns
+        -------
+        ExternalModel
+            Whose `program_files` are absolute; those that were locked absolute stay as they are.
+        """
+        folder = Path(self.program_dir or ".") if program_dir is None else program_dir
+        known = {item.path: str(folder.absolute() / item.path) for item in self.program_files}
+        files = tuple(
+            item.model_copy(update={"path": known[item.path]}) for item in self.program_files
+        )
+        command = tuple(known.get(word, word) for word in self.command)
+        return self.model_copy(update={"command": command, "program_files": files})
 
     def contradictions(self, n_horizons: int) -> list[str]:
         """Look for a command that cannot be run.

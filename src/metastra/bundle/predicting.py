@@ -170,5 +170,5 @@ def _run(
     names = [predictor.name for predictor in contract.predictors]
     cells = [table.column(name)[able] for name in names]
     rows = [list(row) for row in zip(*cells, strict=True)]
-    risks, scores = run_program(bundle.model, names, rows)
+    risks, scores = run_program(bundle.model.placed(bundle.program_dir), names, rows)
     return risks, np.full(len(rows), np.nan) if scores is None else scores

@@ -29,32 +29,35 @@ _Array = NDArray[np.float64]
 _LARGEST_TALK = 2000
 
 
-def program_state(model: ExternalModel) -> tuple[bool, list[Problem]]:
+def program_state(model: ExternalModel) -> tuple[list[Problem], list[Problem]]:
     """Say whether a foreign program is here, and whether it is the one that was locked.
 
     Parameters
     ----------
     model : ExternalModel
-        With the command and the digests of its files.
+        Placed: with the command and the digests of its files, named in full.
 
     Returns
     -------
-    available : bool
-        Whether the program and all its files are here.
-    problems : list of Problem
+    missing : list of Problem
+        BU019 for the program and each of its files that is not here.
+    changed : list of Problem
         BU017 for each file that is here with another digest.
     """
-    if shutil.which(model.command[0]) is None:
-        return False, []
-    available, problems = True, []
-    for item in model.program_files:
-        path = Path(item.path)
+    where = Where(file=EXTERNAL)
+    missing, changed = [], []
+    files = {item.path: item.sha256 for item in model.program_files}
+    if model.command[0] not in files and shutil.which(model.command[0]) is None:
+        found = f"the program {model.command[0]} is not on this machine"
+        missing.append(problem("BU019", found, where=where))
+    for name, digest in files.items():
+        path = Path(name)
         if not path.is_file():
-            available = False
-        elif digest_file(path) != item.sha256:
-            found = f"{item.path} has another SHA-256 than when the model was locked"
-            problems.append(problem("BU017", found, where=Where(file=EXTERNAL)))
-    return available, problems
+            missing.append(problem("BU019", f"{name} is not on this machine", where=where))
+        elif digest_file(path) != digest:
+            found = f"{name} has another SHA-256 than when the model was locked"
+            changed.append(problem("BU017", found, where=where))
+    return missing, changed
 
 
 def run_program(
@@ -65,7 +68,7 @@ def run_program(
     Parameters
     ----------
     model : ExternalModel
-        What to run.
+        What to run, placed.
     columns : sequence of str
         Names of the columns that the contract lists.
     rows : sequence of sequence of str or None
@@ -81,8 +84,8 @@ def run_program(
     Raises
     ------
     BundleError
-        BU017, if the program is not the locked one; BU018, if it is not here, fails, runs past
-        its time or gives another table than declared.
+        BU017, if the program is not the locked one; BU019, if it is not here; BU018, if it
+        fails, runs past its time or gives another table than declared.
 
     Notes
     -----
@@ -90,11 +93,9 @@ def run_program(
     with PATH and HOME (that folder) as its only variables, and is killed with all its children
     when its time is over.
     """
-    available, problems = program_state(model)
-    if problems:
-        raise BundleError("the foreign program is refused", problems)
-    if not available:
-        raise _failed(f"{model.command[0]!r} or one of its files is not on this machine")
+    missing, changed = program_state(model)
+    if missing or changed:
+        raise BundleError("the foreign program is refused", [*changed, *missing])
     names = [str(number) for number in range(1, len(rows) + 1)]
     with tempfile.TemporaryDirectory(prefix="metastra-external-") as folder:
         source, target = Path(folder, "input.csv"), Path(folder, "output.csv")

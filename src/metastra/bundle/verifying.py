@@ -62,6 +62,13 @@ class Verdict:
     files: tuple[str, ...] = ()
 
     @property
+    def container(self) -> str | None:
+        """What is known of the container's digest; None where none is declared."""
+        model = None if self.bundle is None else self.bundle.model
+        declared = isinstance(model, ExternalModel) and model.container is not None
+        return "declared, not checked" if declared else None
+
+    @property
     def sound(self) -> bool:
         """Whether nothing is refused."""
         return not any(one.severity is Severity.REFUSE for one in self.problems)
@@ -102,6 +109,7 @@ class Verdict:
             "files": list(self.files),
             "self_test": self.self_test,
             "self_test_why": self.self_test_why or None,
+            "container_digest": self.container,
             "sound": self.sound,
             "problems": [one.to_json() for one in self.problems],
         }
@@ -114,6 +122,7 @@ def verify_bundle(
     allow_unsigned: bool = False,
     at_least: int | None = None,
     seen: SeenVersions | None = None,
+    program_dir: Path | None = None,
 ) -> Verdict:
     """Recompute everything that a bundle promises about itself.
 
@@ -130,18 +139,31 @@ def verify_bundle(
         Lowest version that is accepted.
     seen : SeenVersions, optional
         What was accepted before; an older or another bundle of the same version is refused.
+    program_dir : Path, optional
+        Where a foreign program lies on this machine; by default the folder that was recorded.
 
     Returns
     -------
     Verdict
         With all problems; it raises nothing about the bundle itself.
+
+    Raises
+    ------
+    ConfigError
+        If there is no `program_dir`, or the bundle runs no program.
+
+    Notes
+    -----
+    For a trusted signer a foreign program that is not here is refused (BU019): who gave a key asks
+    whether the model works.  The digest of a container is part of what was signed, but no image is
+    looked at.
     """
     reading = read_folder(path)
     problems = list(reading.problems)
     bundle: Bundle | None = None
     if not problems:
         try:
-            bundle = assemble(path, reading)
+            bundle = assemble(path, reading).with_program_dir(program_dir)
         except BundleError as error:
             problems += error.problems
     signer, found = _signer(reading, trusted, allow_unsigned=allow_unsigned)
@@ -149,7 +171,9 @@ def verify_bundle(
     if bundle is not None:
         problems += _rollback(bundle, at_least, seen)
     believed = bool(trusted) and not found and reading.signature is not None
-    result, why, found = _self_test(bundle, run_programs=believed and not problems)
+    result, why, found = _self_test(
+        bundle, believed=believed, run_programs=believed and not problems
+    )
     problems += found
     named = () if reading.manifest is None else tuple(sorted(reading.manifest.files))
     return Verdict(
@@ -198,14 +222,17 @@ def _rollback(bundle: Bundle, at_least: int | None, seen: SeenVersions | None) -
 
 
 def _self_test(
-    bundle: Bundle | None, *, run_programs: bool
+    bundle: Bundle | None, *, believed: bool, run_programs: bool
 ) -> tuple[SelfTestResult, str, list[Problem]]:
     if bundle is None:
         return "not run", "the bundle cannot be read", []
     if isinstance(bundle.model, ExternalModel):
-        why, found = _why_not(bundle.model, run_programs=run_programs)
+        missing, found = program_state(bundle.model.placed(bundle.program_dir))
         if found:
-            return "failed", "", found
+            return "failed", "", [*found, *(missing if believed else [])]
+        why = _why_not(missing, run_programs=run_programs)
+        if missing and believed:
+            return "not run", why, missing
         if why:
             warning = problem("BU016", why, where=Where(file=SELFTEST))
             return "not run", why, [warning]
@@ -213,13 +240,8 @@ def _self_test(
     return ("failed" if found else "passed"), "", found
 
 
-def _why_not(model: ExternalModel, *, run_programs: bool) -> tuple[str, list[Problem]]:
+def _why_not(missing: list[Problem], *, run_programs: bool) -> str:
     """Say why a foreign program is not started; empty when it can be."""
-    available, problems = program_state(model)
-    if problems:
-        return "", problems
-    if not available:
-        return f"the program {model.command[0]!r} or one of its files is not here", []
-    if not run_programs:
-        return _NOT_STARTED, []
-    return "", []
+    if missing:
+        return "; ".join(one.found for one in missing)
+    return "" if run_programs else _NOT_STARTED

@@ -17,6 +17,7 @@ __all__ = [
     "IdColumn",
     "KeyFile",
     "OutDir",
+    "ProgramDir",
     "StudyFile",
     "table_format",
 ]
@@ -38,6 +39,15 @@ StudyFile = Annotated[
 ]
 IdColumn = Annotated[str, typer.Option("--id", metavar="COL", help="Column of the patients' ids.")]
 OutDir = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the results.")]
+ProgramDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--program-dir",
+        metavar="DIR",
+        help="Where a foreign model's program lies; by default where it was locked.",
+        show_default=False,
+    ),
+]
 Decimal = Annotated[str, typer.Option(help="Decimal mark of the tables.")]
 Delimiter = Annotated[
     str | None, typer.Option(help="Field separator; by default from the extension.")

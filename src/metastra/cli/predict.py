@@ -9,7 +9,7 @@ import typer
 
 from metastra.cli.console import RESEARCH_USE, print_json, print_problems, result, say
 from metastra.cli.exits import Exit, verb
-from metastra.cli.options import AsJson, table_format
+from metastra.cli.options import AsJson, ProgramDir, table_format
 
 __all__ = ["register"]
 
@@ -54,6 +54,7 @@ def register(app: typer.Typer) -> None:
         out: _Out,
         id_column: _Id = "PATIENT",
         trust: _Trust = None,
+        program_dir: ProgramDir = None,
         decimal: _Decimal = ".",
         delimiter: _Delimiter = None,
         as_json: AsJson = False,
@@ -69,6 +70,7 @@ def register(app: typer.Typer) -> None:
             id_column=id_column,
             written=table_format(decimal, delimiter),
             trusted=load_trusted(trust) if trust else None,
+            program_dir=program_dir,
         )
         if as_json:
             print_json({**summary.to_json(), "out": str(out), "research_use": RESEARCH_USE})

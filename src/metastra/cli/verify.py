@@ -9,7 +9,7 @@ import typer
 
 from metastra.cli.console import RESEARCH_USE, print_json, print_problems, result, say
 from metastra.cli.exits import Exit, verb
-from metastra.cli.options import AsJson
+from metastra.cli.options import AsJson, ProgramDir
 
 if TYPE_CHECKING:
     from metastra.bundle.verifying import Verdict
@@ -62,6 +62,7 @@ def register(app: typer.Typer) -> None:
         allow_unsigned: _Unsigned = False,
         at_least: _AtLeast = None,
         history: _History = None,
+        program_dir: ProgramDir = None,
         as_json: AsJson = False,
     ) -> None:
         """Verify a bundle: every digest, the signature, the numeric self-test; exit 5 if not."""
@@ -77,6 +78,7 @@ def register(app: typer.Typer) -> None:
             allow_unsigned=allow_unsigned,
             at_least=at_least,
             seen=seen,
+            program_dir=program_dir,
         )
         if seen is not None and verdict.sound:
             seen.accept(verdict.require())
@@ -99,5 +101,7 @@ def _tell(verdict: Verdict) -> None:
     result(f"signer     {verdict.signer}")
     why = f": {verdict.self_test_why}" if verdict.self_test_why else ""
     result(f"self-test  {verdict.self_test}{why}")
+    if verdict.container is not None:
+        result(f"container digest: {verdict.container}")
     result("holds" if verdict.sound else "does not hold")
     say(RESEARCH_USE)

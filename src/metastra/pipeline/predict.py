@@ -86,6 +86,7 @@ def predict_table(
     id_column: str = "PATIENT",
     written: TableFormat | None = None,
     trusted: TrustList | None = None,
+    program_dir: Path | None = None,
 ) -> PredictSummary:
     """Predict the patients of a table.
 
@@ -103,6 +104,8 @@ def predict_table(
         How the table is written.
     trusted : TrustList, optional
         Keys that are believed; the program of a foreign model is started for them alone.
+    program_dir : Path, optional
+        Where that program lies on this machine; by default the folder that was recorded.
 
     Returns
     -------
@@ -116,7 +119,7 @@ def predict_table(
     BundleError
         If the bundle does not hold.
     """
-    bundle = open_bundle(bundle_folder(path), trusted=trusted)
+    bundle = open_bundle(bundle_folder(path), trusted=trusted, program_dir=program_dir)
     table, problems = read_table(source, format=written or TableFormat())
     if table is not None:
         lacking = require_columns(table, [id_column])
