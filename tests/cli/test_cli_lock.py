@@ -134,10 +134,32 @@ def test_a_changed_study_does_not_reach_a_locked_bundle(metastra, sealed):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     table = sealed / "north" / "clini.csv"
     table.write_text(table.read_text().replace(",left,", ",right,", 1))
+    dry = metastra("run", sealed, "--dry-run", "--json")
+    assert dry.returncode == 5
+    told = {item["stage"]: item for item in json.loads(dry.stdout)["stages"]}
+    assert told["cohort"]["done"] == "would run"
+    assert told["bundle"]["done"] == "refused"
+    assert "the bundle is locked and would be changed" in told["bundle"]["reasons"][0]
+    assert told["report"]["reasons"] == ["the run would stop at bundle"]
     done = metastra("run", sealed)
     assert done.returncode == 5
     assert "the bundle is locked and would be changed" in done.stderr
+    assert told["bundle"]["reasons"][0] in " ".join(done.stderr.split())
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_dry_run_lets_a_locked_bundle_stay_that_would_come_out_the_same(metastra, sealed):
+    """A cohort that must be made again with equal bytes is no reason to refuse."""
+    (sealed / "run" / "cohort.csv").unlink()
+    dry = metastra("run", sealed, "--dry-run", "--json")
+    assert dry.returncode == 0
+    told = {item["stage"]: item["done"] for item in json.loads(dry.stdout)["stages"]}
+    assert (told["cohort"], told["splits"], told["bundle"]) == (
+        "would run",
+        "would run",
+        "up to date",
+    )
+    assert not (sealed / "run" / "cohort.csv").exists()
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "contract.json", "plan.json", "bundle.json"])

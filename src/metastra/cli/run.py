@@ -32,7 +32,10 @@ def register(app: typer.Typer) -> None:
             typer.Option("--only", help="One stage, for instance evaluation.", show_default=False),
         ] = None,
         dry_run: Annotated[
-            bool, typer.Option("--dry-run", help="Say what would run and why; change nothing.")
+            bool,
+            typer.Option(
+                "--dry-run", help="Say what would run, why, and what is refused; change nothing."
+            ),
         ] = False,
         redraw: Annotated[
             bool, typer.Option("--redraw", help="Draw the folds again, which a run never does.")
@@ -64,5 +67,7 @@ def register(app: typer.Typer) -> None:
             for line in summary.lines():
                 result(line)
             say(RESEARCH_USE)
+        if summary.refused:
+            raise typer.Exit(int(Exit.INTEGRITY))
         if summary.n_failed:
             raise typer.Exit(int(Exit.SOME_FAILED))

@@ -10,6 +10,7 @@ from typing import Any
 from metastra.bundle.writing import refuse_locked
 from metastra.errors import ConfigError, DataError, IntegrityError, NotEstimable
 from metastra.executor import Executor
+from metastra.pipeline.locked_bundle import is_locked, locked_refusal, refusal_words
 from metastra.pipeline.opening import OpenedStudy
 from metastra.pipeline.page import page_bytes
 from metastra.pipeline.stages import STAGES
@@ -41,8 +42,8 @@ class StageResult:
     ----------
     stage : str
         Its name.
-    done : {"made", "up to date", "would run", "left out", "not estimable"}
-        What happened.
+    done : {"made", "up to date", "would run", "refused", "left out", "not estimable"}
+        What happened; "refused" where a run would stop with exit 5.
     reasons : tuple of str
         Why it had to be made, was left out, or cannot be estimated.
     digest : str or None
@@ -83,6 +84,11 @@ class RunSummary:
     def n_failed(self) -> int:
         """Items that failed in any stage."""
         return sum(item.failed for item in self.results)
+
+    @property
+    def refused(self) -> bool:
+        """Whether the run would stop at a stage, because a product must not be changed."""
+        return any(item.done == "refused" for item in self.results)
 
     def lines(self) -> list[str]:
         """Say what was done, a line for each stage.
@@ -166,6 +172,9 @@ def run_study(
     ------
     DataError
         When the data are refused; ``report/refused.html`` then shows the problems.
+    IntegrityError
+        If a product is damaged, or a locked bundle would be changed; a dry run lists the stage as
+        refused instead.
     ConfigError
         If `only` is no stage of this study.
     BusyError
@@ -285,24 +294,46 @@ def _would_run(
     results: list[StageResult] = []
     stale: set[str] = set()
     absent: set[str] = set()
+    stopped = ""
     for stage in stages:
         if stage.name not in chosen:
             results.append(StageResult(stage=stage.name, done="left out"))
             continue
-        if why := _needless(work, stage, absent):
-            absent.add(stage.name)
+        if stopped:
+            why = f"the run would stop at {stopped}"
             results.append(StageResult(stage=stage.name, done="left out", reasons=(why,)))
             continue
-        waiting = tuple(f"{name} will be made" for name in stage.needs if name in stale)
         try:
-            reasons = waiting or _reasons(work, stage)
+            result = _would(work, stage, stages, stale=stale, absent=absent)
         except IntegrityError as error:
-            reasons = (str(error),)
-        if reasons:
+            result = StageResult(stage=stage.name, done="refused", reasons=(str(error),))
+        stopped = stage.name if result.done == "refused" else ""
+        if result.done == "would run":
             stale.add(stage.name)
-        done = "would run" if reasons else "up to date"
-        results.append(StageResult(stage=stage.name, done=done, reasons=reasons))
+        elif result.done == "left out":
+            absent.add(stage.name)
+        results.append(result)
     return tuple(results)
+
+
+def _would(
+    work: Workshop, stage: Stage, stages: Sequence[Stage], *, stale: set[str], absent: set[str]
+) -> StageResult:
+    run_dir = work.opened.run_dir
+    locked = stage.name == "bundle" and is_locked(run_dir)
+    if why := _needless(work, stage, absent):
+        if locked and read_record(run_dir, stage.name) is not None:
+            words = refusal_words(run_dir, why)
+            return StageResult(stage=stage.name, done="refused", reasons=(words,))
+        return StageResult(stage=stage.name, done="left out", reasons=(why,))
+    if locked:
+        words = locked_refusal(work, {item.name: item for item in stages}, stale)
+        done = "refused" if words else "up to date"
+        return StageResult(stage=stage.name, done=done, reasons=(words,) if words else ())
+    waiting = tuple(f"{name} will be made" for name in stage.needs if name in stale)
+    reasons = waiting or _reasons(work, stage)
+    done = "would run" if reasons else "up to date"
+    return StageResult(stage=stage.name, done=done, reasons=reasons)
 
 
 def _decided(work: Workshop, summary: RunSummary) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +21,7 @@ from metastra.pipeline.evaluate import evaluation_pages, judge
 from metastra.pipeline.plan_of_bundle import evaluation_plan
 from metastra.pipeline.predictions_table import PredictionRows, predictions_csv
 from metastra.pipeline.workshop import Stage, Workshop
-from metastra.storage import Recipe, completeness, json_bytes, product_parent
+from metastra.storage import Origin, Parent, Recipe, completeness, json_bytes, product_parent
 from metastra.storage.records import finished_record
 from metastra.training.clinical import fit_clinical
 from metastra.training.clinical_bundle import clinical_bundle_files, clinical_task
@@ -28,7 +29,7 @@ from metastra.training.clinical_data import ClinicalData
 from metastra.training.out_of_fold import OutOfFold, penalty_groups, predict_out_of_fold
 from metastra.version import VERSION
 
-__all__ = ["BUNDLE_DIR", "MODEL_STAGES"]
+__all__ = ["BUNDLE_DIR", "MODEL_STAGES", "bundle_recipe"]
 
 BUNDLE_DIR = "bundle"
 """Folder of the bundle in a run."""
@@ -48,12 +49,33 @@ def _no_model(work: Workshop) -> str:
     return ""
 
 
-def _bundle_recipe(work: Workshop) -> Recipe:
-    run_dir = work.opened.run_dir
+def bundle_recipe(digests: Mapping[str, str]) -> Recipe:
+    """Say what the bundle is made from.
+
+    Parameters
+    ----------
+    digests : mapping of str to str
+        Of the products ``cohort`` and ``splits``.
+
+    Returns
+    -------
+    Recipe
+        Of the stage ``bundle``.
+    """
     return Recipe(
         kind="bundle",
-        parents={name: product_parent(run_dir, name) for name in ("cohort", "splits")},
+        parents={
+            name: Parent(origin=Origin.PRODUCT, ref=name, digest=digest)
+            for name, digest in digests.items()
+        },
         settings={"model": "clinical", "layout": 1},
+    )
+
+
+def _bundle_recipe(work: Workshop) -> Recipe:
+    run_dir = work.opened.run_dir
+    return bundle_recipe(
+        {name: finished_record(run_dir, name).digest for name in ("cohort", "splits")}
     )
 
 
