@@ -288,6 +288,18 @@ def test_tiles_that_the_encoder_was_not_made_for_are_refused(slides, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_folders_inside_a_folder_are_named_and_not_entered(slides, tmp_path):
+    """A tree of slides is not taken for empty or whole in silence."""
+    (tmp_path / "tree" / "inner").mkdir(parents=True)
+    told = []
+    request = ExtractRequest(slides=(tmp_path / "tree",), out=tmp_path / "out")
+    with pytest.raises(ConfigError, match="no slide was named"):
+        extract(request, tell=told.append)
+    assert told == [f"1 folder inside was not entered: name it ({tmp_path / 'tree' / 'inner'})"]
+    with pytest.raises(ConfigError, match="--slide-mpp 0: expected"):
+        run(slides[:1], tmp_path / "out", slide_mpp=0.0)
+
+
 def test_no_slide_at_all_is_a_mistake(tmp_path):
     """An empty folder, most likely the wrong one."""
     with pytest.raises(ConfigError, match="no slide was named"):

@@ -238,6 +238,33 @@ def test_regions_limit_slides(slides, tmp_path):
         run(slides[:1], out, region=tmp_path / "none.geojson")
 
 
+def test_a_folder_stands_for_the_files_in_it(slides, tmp_path):
+    """As in extract: sorted, hidden files left out, folders inside named and not entered."""
+    folder = slides[0].parent
+    (folder / ".hidden").write_bytes(b"x")
+    (folder / "deeper").mkdir()
+    (folder / "mirax").mkdir()
+    (folder / "mirax.mrxs").write_bytes(b"x")
+    told = []
+    request = QcRequest(slides=(folder,), out=tmp_path / "out", mpp=2.0)
+    run_qc(request, executor=Serial(), tell=told.append)
+    names = sorted([*(path.name for path in slides), "mirax.mrxs"])
+    assert [row["FILENAME"] for row in table(tmp_path / "out")] == names
+    assert told == [f"1 folder inside was not entered: name it ({folder / 'deeper'})"]
+    told.clear()
+    (folder / "other").mkdir()
+    run_qc(request, executor=Serial(), tell=told.append)
+    assert told[0].startswith("2 folders inside were not entered: name them (")
+
+
+@pytest.mark.parametrize("mpp", [0.0, -0.25, float("nan"), float("inf")])
+def test_a_scale_that_cannot_be_is_refused_before_the_batch(slides, tmp_path, mpp):
+    """A mistake of the command, not of each slide; nothing is written."""
+    with pytest.raises(ConfigError, match=r"--slide-mpp .*: expected"):
+        run_qc(QcRequest(slides=tuple(slides), out=tmp_path / "out", mpp=mpp), executor=Serial())
+    assert not (tmp_path / "out").exists()
+
+
 def test_two_slides_of_one_name_keep_their_folders(slides, tmp_path):
     other = tmp_path / "other"
     other.mkdir()

@@ -20,7 +20,10 @@ class _Origin(StrEnum):
     LEVEL0 = "level0"
 
 
-_Slides = Annotated[list[Path], typer.Argument(metavar="SLIDE…", help="Slide files.")]
+_Slides = Annotated[
+    list[Path],
+    typer.Argument(metavar="SLIDE…", help="Slides; a folder stands for the files in it."),
+]
 _Mpp = Annotated[
     float | None,
     typer.Option(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from metastra.extraction.batch import LIMITS, SlideFate, extract_all
 from metastra.extraction.job import SlideJob, spec_for
 from metastra.extraction.naming import name_slides
 from metastra.extraction.slide import QUALITY_RULE
+from metastra.slides.folders import folders_not_entered, slide_files
+from metastra.slides.resolution import require_mpp
 from metastra.storage import csv_bytes, hold, json_bytes, sweep_orphans, write_bytes
 from metastra.tiles.grid import TileSpec
 from metastra.version import VERSION
@@ -172,7 +174,7 @@ def extract(
     executor : Executor, optional
         Where slides are worked on; child processes of this machine by default.
     tell : callable, optional
-        Told what happens at Ctrl-C.
+        Told which folders are not entered, and what happens at Ctrl-C.
 
     Returns
     -------
@@ -192,6 +194,9 @@ def extract(
     KeyboardInterrupt
         After Ctrl-C, when the slides at work are finished and the summary is written.
     """
+    require_mpp(request.slide_mpp)
+    if tell is not None and (note := folders_not_entered(request.slides)):
+        tell(note)
     card = get_encoder(request.encoder).card
     spec = spec_for(card, request.target_mpp, request.tile_px)
     jobs = _jobs(request, spec)
@@ -210,30 +215,8 @@ def extract(
     return summary()
 
 
-def slide_files(paths: Sequence[Path]) -> Iterator[Path]:
-    """Give the slides that a command line names.
-
-    Parameters
-    ----------
-    paths : sequence of Path
-        Files, and folders that stand for the files in them.
-
-    Yields
-    ------
-    Path
-        Files as they are; of a folder those that are not hidden, sorted.
-    """
-    for path in paths:
-        if path.is_dir():
-            yield from sorted(
-                item for item in path.iterdir() if item.is_file() and not item.name.startswith(".")
-            )
-        else:
-            yield path
-
-
 def _jobs(request: ExtractRequest, spec: TileSpec) -> list[SlideJob]:
-    named = name_slides(list(slide_files(request.slides)))
+    named = name_slides(slide_files(request.slides))
     if not named:
         raise ConfigError("no slide was named; give slides, or folders with slides in them")
     return [

@@ -15,6 +15,8 @@ from metastra.pipeline.qc_sheet import sheet_bytes
 from metastra.pipeline.qc_table import SlideRow, table_bytes, template_bytes, with_faint
 from metastra.pipeline.qc_task import assess_file, product_of
 from metastra.progress import track
+from metastra.slides.folders import folders_not_entered, slide_files
+from metastra.slides.resolution import require_mpp
 from metastra.storage import (
     Recipe,
     hold,
@@ -37,7 +39,7 @@ class QcRequest:
     Parameters
     ----------
     slides : tuple of Path
-        Slide files.
+        Slides; a folder stands for the files in it.
     out : Path
         Folder of the results.
     mpp : float or None
@@ -157,7 +159,7 @@ def run_qc(
     executor : Executor, optional
         A pool of processes with limits of memory and time when omitted.
     tell : callable, optional
-        Told what will happen when Ctrl-C is pressed.
+        Told which folders are not entered, and what will happen when Ctrl-C is pressed.
 
     Returns
     -------
@@ -167,7 +169,7 @@ def run_qc(
     Raises
     ------
     ConfigError
-        If there are no slides, or one region is given for several.
+        If there are no slides, one region is given for several, or no slide has such a scale.
     DataError
         If the review table is refused.
     BusyError
@@ -175,6 +177,10 @@ def run_qc(
     ResourceError
         If disk or memory ran out.
     """
+    require_mpp(request.mpp)
+    if tell is not None and (note := folders_not_entered(request.slides)):
+        tell(note)
+    request = replace(request, slides=tuple(slide_files(request.slides)))
     regions = _regions(request)
     review = request.review
     if review is None and (request.out / "qc_review.csv").is_file():

@@ -13,7 +13,15 @@ from metastra.catalogue import problem
 from metastra.errors import ConfigError, Problem, Where
 from metastra.slides.slide import MppSource, slide_error
 
-__all__ = ["MAX_MPP", "MIN_MPP", "Resolution", "is_plausible", "mpp_of_tags", "resolve_mpp"]
+__all__ = [
+    "MAX_MPP",
+    "MIN_MPP",
+    "Resolution",
+    "is_plausible",
+    "mpp_of_tags",
+    "require_mpp",
+    "resolve_mpp",
+]
 
 MIN_MPP = 0.02
 """Finest believed scale in µm per pixel: half of a 100× oil objective's sampling."""
@@ -165,3 +173,20 @@ def _differ(one: tuple[float, float], other: tuple[float, float]) -> bool:
 def _text(pair: tuple[float, float]) -> str:
     x, y = (f"{value:.6g}" for value in pair)
     return x if x == y else f"{x} × {y}"
+
+
+def require_mpp(mpp: float | None) -> None:
+    """Refuse a scale that no slide has, before any slide is opened.
+
+    Parameters
+    ----------
+    mpp : float or None
+        Micrometres per level-0 pixel, as the option ``--slide-mpp`` states it.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be.
+    """
+    if mpp is not None and not is_plausible(mpp):
+        raise ConfigError(f"--slide-mpp {mpp:g}: expected {_EXPECTED}")
