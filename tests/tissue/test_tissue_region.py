@@ -191,3 +191,36 @@ def brute_crossing(ring):
             if 0 < s < 1 and 0 < t < 1:
                 return True
     return False
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"objectType": "detection"},
+        {"objectType": "cell", "classification": {"name": "Tumor"}},
+        {"object_type": "cell"},
+        {"objectType": "annotation", "classification": {"name": "Ignore*"}},
+        {"objectType": "annotation", "classification": {"names": ["Tumor", "Necrosis*"]}},
+    ],
+)
+def test_what_qupath_marks_as_no_region_is_left_aside(tmp_path, properties):
+    """Detections, cells and ignored classes do not widen the region, and alone they are none."""
+    other = [[500, 500], [700, 500], [700, 700], [500, 700], [500, 500]]
+    left = {**feature(polygon(other)), "properties": properties}
+    region = read_region_file(written(tmp_path, [feature(polygon(SQUARE)), left]), INFO)
+    assert len(region.polygons) == 1
+    assert area(region) == 200 * 100
+    with pytest.raises(DataError, match=r"QC024.*1 detections, cells or objects"):
+        read_region_file(written(tmp_path, [left]), INFO)
+
+
+@pytest.mark.parametrize(
+    "classification", [None, {}, {"name": "Tumor"}, {"name": "*Tumor"}, {"names": ["A*", "B"]}]
+)
+def test_every_other_class_is_part_of_the_region(tmp_path, classification):
+    """Annotations of any class, or of none."""
+    kept = {
+        **feature(polygon(SQUARE)),
+        "properties": {"objectType": "annotation", "classification": classification},
+    }
+    assert area(read_region_file(written(tmp_path, kept), INFO)) == 200 * 100

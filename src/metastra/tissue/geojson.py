@@ -24,6 +24,7 @@ RegionOrigin = Literal["qupath", "level0"]
 
 _LARGEST_BYTES = 64 << 20
 _OVERHANG = 0.01
+_NO_REGION = frozenset({"detection", "cell"})
 
 
 def read_region_file(path: Path, info: SlideInfo, *, origin: RegionOrigin = "qupath") -> Region:
@@ -34,7 +35,9 @@ def read_region_file(path: Path, info: SlideInfo, *, origin: RegionOrigin = "qup
     path : Path
         GeoJSON as QuPath exports it: a FeatureCollection, a list of features, a feature or a
         geometry, of Polygon, MultiPolygon and GeometryCollection; other geometries are left
-        aside.  The region is the union of all polygons.
+        aside.  The region is the union of all polygons, whatever their class, but for what QuPath
+        marks as no region: its detections and cells (``objectType``), and classes whose name ends
+        in ``*``, which QuPath ignores in its own measurements.
     info : SlideInfo
         Of the slide it was drawn on.
     origin : {"qupath", "level0"}
@@ -57,7 +60,9 @@ def read_region_file(path: Path, info: SlideInfo, *, origin: RegionOrigin = "qup
     problems: list[Problem] = []
     polygons: list[Polygon] = []
     others = 0
-    for label, geometry in _geometries(document):
+    features = _features(document)
+    ignored = sum(_is_ignored(feature) for _, feature in features)
+    for label, geometry in _geometries(features):
         kind = geometry.get("type")
         if kind == "Polygon":
             parts = [(label, geometry.get("coordinates"))]
@@ -75,7 +80,15 @@ def read_region_file(path: Path, info: SlideInfo, *, origin: RegionOrigin = "qup
             if polygon is not None:
                 polygons.append(polygon)
     if not polygons and not problems:
-        found = f"{others} other geometries" if others else "nothing drawn"
+        left = [
+            f"{count} {what}"
+            for count, what in (
+                (others, "other geometries"),
+                (ignored, "detections, cells or objects of a class that ends in *"),
+            )
+            if count
+        ]
+        found = " and ".join(left) or "nothing drawn"
         problems.append(problem("QC024", found, where=where, expected="at least one polygon"))
     if problems:
         raise DataError("the region is refused", problems)
@@ -95,16 +108,43 @@ def _parse(path: Path, where: Where) -> Any:
         raise DataError("", [problem("QC020", reason, where=where)]) from error
 
 
-def _geometries(document: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give every geometry with a name for messages."""
+def _features(document: Any) -> list[tuple[str, dict[str, Any]]]:
+    """Give every feature with a name for messages."""
     if isinstance(document, dict) and isinstance(document.get("features"), list):
         features = document["features"]
     else:
         features = document if isinstance(document, list) else [document]
-    for number, feature in enumerate(features, start=1):
-        geometry = feature.get("geometry", feature) if isinstance(feature, dict) else None
-        if isinstance(geometry, dict):
-            yield from _flat(f"feature {number}", geometry)
+    return [
+        (f"feature {number}", feature)
+        for number, feature in enumerate(features, start=1)
+        if isinstance(feature, dict)
+    ]
+
+
+def _is_ignored(feature: dict[str, Any]) -> bool:
+    """Say whether QuPath marks an object as no region."""
+    properties = feature.get("properties")
+    if not isinstance(properties, dict):
+        return False
+    # older QuPath wrote object_type
+    kind = properties.get("objectType", properties.get("object_type"))
+    if kind in _NO_REGION:
+        return True
+    said = properties.get("classification")
+    if not isinstance(said, dict):
+        return False
+    # a derived class is written as its names from 0.5 on, as one text with colons before
+    names = said.get("names")
+    last = names[-1] if isinstance(names, list) and names else said.get("name")
+    return isinstance(last, str) and last.rstrip().endswith("*")
+
+
+def _geometries(features: list[tuple[str, dict[str, Any]]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give every geometry that may be a region, with a name for messages."""
+    for label, feature in features:
+        geometry = feature.get("geometry", feature)
+        if isinstance(geometry, dict) and not _is_ignored(feature):
+            yield from _flat(label, geometry)
 
 
 def _flat(label: str, geometry: dict[str, Any], depth: int = 0) -> Iterator[tuple[str, Any]]:
