@@ -18,7 +18,6 @@ from PIL import Image
 from scipy import ndimage
 
 from metastra.slides.opening import open_slide
-from metastra.stats.proportions import wilson_interval
 from metastra.tissue.light import Light
 from metastra.tissue.marks import bubble_map, pen_map
 from metastra.tissue.mask import tissue_of
@@ -103,13 +102,10 @@ def test_labels_cover_every_tile(shared):
     ],
 )
 def test_tiles_fall_out_as_labelled(shared, artefact, code, yes, no):
-    """Right calls of all labelled 1 and of all labelled 0; intervals for the reader."""
+    """Right calls of all labelled 1 and of all labelled 0; so few 1s say little of sensitivity."""
     codes, _ = orion(shared / "data" / "tiles" / "orion_crc_he")
     found = rates(artefact, {name: got == code for name, got in codes.items()})
     assert found == (yes, no)
-    low_sensitivity, low_specificity = (wilson_interval(*count)[0] for count in found)
-    assert low_sensitivity > 0.2
-    assert low_specificity > 0.95
 
 
 @pytest.mark.slow
