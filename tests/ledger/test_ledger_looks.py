@@ -19,7 +19,7 @@ from metastra.ledger.store import Ledger
 from metastra.ledger.verifying import verify_ledger
 from metastra.pipeline.prospective import Writer
 from metastra.pipeline.prospective_analysis import look_at_study
-from metastra.pipeline.prospective_document import past_looks
+from metastra.pipeline.prospective_looks import past_looks
 from metastra.pipeline.prospective_primary import primary_test
 from metastra.pipeline.prospective_status import study_status
 from metastra.survival.outcome import Outcome

@@ -229,6 +229,8 @@ def test_flagged_and_late_outcomes_are_shown_both_ways(done):
     excluded = rows["doubtful outcomes excluded"]
     assert flags["PR021"] >= 1
     assert excluded["n"] == rows["primary"]["n"] - flags["PR021"]
+    ratios = [row["oe_ratio"]["estimate"] for row in (rows["primary"], excluded)]
+    assert "O/E is {:.3f} with it and {:.3f} without".format(*ratios) in PAGE.read_text()
     assert {"events dated by the rule 'right'", "events dated by the rule 'midpoint'"} <= set(rows)
     assert analysis["course"]["corrections"] == 1
     assert analysis["course"]["late_outcomes"] >= 1

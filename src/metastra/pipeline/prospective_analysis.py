@@ -21,10 +21,9 @@ from metastra.pipeline.prospective_document import (
     RESEARCH_USE,
     final_document,
     opened_table,
-    past_looks,
     primary_patients,
-    sealed_events,
 )
+from metastra.pipeline.prospective_looks import past_looks, sealed_events
 from metastra.pipeline.prospective_primary import error_spent, primary_test
 
 __all__ = ["Analysed", "analyse_study", "look_at_study"]

@@ -20,14 +20,13 @@ from metastra.ledger.state import StudyState
 from metastra.ledger.store import Ledger
 from metastra.pipeline.prospective_cases import (
     Case,
-    cases_of,
     flow_of_study,
     interval_data,
-    outcome_of,
     patients_of,
     selected,
 )
-from metastra.pipeline.prospective_primary import PastLook, events_by, primary_test
+from metastra.pipeline.prospective_looks import begun_analyses, past_looks
+from metastra.pipeline.prospective_primary import primary_test
 from metastra.storage import csv_bytes
 from metastra.survival.interval_sensitivity import dating_sensitivity
 from metastra.version import VERSION
@@ -36,80 +35,12 @@ __all__ = [
     "RESEARCH_USE",
     "final_document",
     "opened_table",
-    "past_looks",
     "primary_patients",
-    "sealed_events",
 ]
 
 RESEARCH_USE = "Research use only. Not for diagnosis or treatment."
 _DATINGS = ("right", "midpoint", "grace")
 _NO_DRAWS = Draws(sample=None, reason="the sensitivity analysis is not drawn")
-
-
-def past_looks(state: StudyState, *, before: int | None = None) -> list[PastLook]:
-    """List the interim looks that were begun, reported or not: one for each number.
-
-    Parameters
-    ----------
-    state : StudyState
-        Of the ledger.
-    before : int, optional
-        Only looks with a smaller number.
-
-    Returns
-    -------
-    list of PastLook
-        In order; events and error as the last attempt stated them before anything was opened.
-    """
-    begun: dict[int, list[Entry]] = {}
-    for entry in state.analyses:
-        if entry.facts.get("look") != "final":
-            begun.setdefault(int(entry.facts["look"]), []).append(entry)
-    found = []
-    for look, entries in sorted(begun.items()):
-        if before is not None and look >= before:
-            continue
-        last = entries[-1]
-        report = state.report_of(last)
-        found.append(
-            PastLook(
-                look=look,
-                name=str(last.facts["name"]),
-                events=int(last.facts["events"]),
-                spent=max(float(one.facts["spent"]) for one in entries),
-                entry=last.name,
-                attempts=len(entries),
-                reported=report is not None,
-                reached=None if report is None else bool(report.facts["reached"]),
-            )
-        )
-    return found
-
-
-def sealed_events(ledger: Ledger, state: StudyState) -> int:
-    """Count the events of the primary analysis without opening a prediction.
-
-    Parameters
-    ----------
-    ledger : Ledger
-        Of the study.
-    state : StudyState
-        Of the ledger.
-
-    Returns
-    -------
-    int
-        By the horizon.
-
-    Raises
-    ------
-    NotEstimable
-        If nobody has both a risk and an outcome.
-    """
-    plan = ledger.protocol.analysis
-    chosen = selected(cases_of(ledger, state, None), flagged=plan.flagged)
-    outcome = outcome_of(chosen, ledger.protocol, dating=plan.dating)
-    return events_by(outcome, ledger.protocol.endpoint.horizon)
 
 
 def primary_patients(protocol: Protocol, cases: Sequence[Case]) -> Patients:
@@ -192,7 +123,7 @@ def final_document(
         "protocol": protocol.model_dump(mode="json"),
         "primary": primary,
         "looks": [vars(look) for look in past],
-        "analyses": _begun(state, begun),
+        "analyses": begun_analyses(state, begun),
         "declared": {name: _declared_number(judged, name) for name in plan.secondary},
         "flow": flow,
         "centres": _centres(protocol, state, cases, judged),
@@ -205,22 +136,6 @@ def final_document(
         "design": frozen.get("design"),
     }
     return document, evaluation
-
-
-def _begun(state: StudyState, now: Entry) -> list[dict[str, Any]]:
-    """List every beginning of an analysis; `reported` says whether its report followed."""
-    return [
-        {
-            "look": entry.facts["look"],
-            "attempt": entry.facts["attempt"],
-            "entry": entry.name,
-            "time": entry.time,
-            "events": entry.facts["events"],
-            "spent": float(entry.facts["spent"]),
-            "reported": entry is now or state.report_of(entry) is not None,
-        }
-        for entry in [*state.analyses, now]
-    ]
 
 
 def _declared(protocol: Protocol) -> Plan:

@@ -14,7 +14,7 @@ from metastra.ledger.state import StudyState, replay
 from metastra.ledger.store import Ledger
 from metastra.ledger.verifying import Verification, verify_ledger
 from metastra.pipeline.prospective import Writer
-from metastra.pipeline.prospective_document import past_looks
+from metastra.pipeline.prospective_looks import past_looks
 from metastra.signing import TrustList
 
 __all__ = ["study_status", "verified"]
