@@ -92,7 +92,7 @@ def test_json_is_one_object_and_failures_are_exit_4(slides, tmp_path):
     [
         (["--encoder", "uni"], 2, "no encoder is named 'uni'"),
         (["--tile-px", "512"], 2, "was made for tiles of 224 px"),
-        (["--slide-mpp", "-1"], 2, "the option states -1 µm per pixel"),
+        (["--slide-mpp", "-1"], 2, "--slide-mpp -1: expected 0.02 to 40 µm per pixel"),
         (["--region", "no.geojson"], 2, "one file for 4 slides"),
     ],
 )
