@@ -14,7 +14,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from metastra.slides.resolution import mpp_of_tags, resolve_mpp
 from metastra.slides.slide import Level, MppSource, SlideInfo, check_region, slide_error
@@ -202,6 +202,8 @@ class PictureReader:
         image = self._open()
         try:
             with image:
+                # a printer of PDF in this process lets cut files pass as grey; slides never
+                ImageFile.LOAD_TRUNCATED_IMAGES = False
                 image.load()
                 return _as_rgb(ImageOps.exif_transpose(image))
         except _DAMAGE as error:
