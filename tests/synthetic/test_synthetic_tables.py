@@ -22,7 +22,7 @@ from metastra.synthetic.truth import read_truth
 from metastra.synthetic.writing import Table, Writing
 from metastra.units import to_days
 
-PINNED = "e4327e97b8982072abbc8d9b48cfa690e864afd59c8e603a17e763a90ac1e358"
+PINNED = "a196811a949324ecde2fb8bc41a26e1234f74aec220f76397e74ebf34fff6c5d"
 LAYOUTS = {
     "north": ("utf-8", ",", "%Y-%m-%d", ".", {""}),
     "rhine": ("cp1252", ";", "%d.%m.%Y", ",", {"k. A."}),
