@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -116,12 +117,11 @@ def talk(_payload):
 
 def garble(_payload):
     """Write rubbish into the channel, as a decoder that was taken over could."""
-    for descriptor in range(3, 20):
-        try:
-            os.write(descriptor, b"\xff" * 64)
-        except OSError:
-            continue
-    time.sleep(1000)
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2:
+            with contextlib.suppress(OSError):
+                os.write(int(name), b"\xff" * 64)
+    time.sleep(60)
 
 
 def child_of_its_own(payload):
