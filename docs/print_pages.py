@@ -153,6 +153,7 @@ def study_file() -> str:
         "clinical.…": "ClinicalColumn",
         "metadata": "MetadataColumns",
         "slides": "SlideSection",
+        "model": "ModelSection",
         "validation": "ValidationSection",
         "[exclude]": "Exclusion",
         "[resolve]": "Resolution",

@@ -117,7 +117,7 @@ def talk(_payload):
 
 def garble(_payload):
     """Write rubbish into the channel, as a decoder that was taken over could."""
-    for name in os.listdir("/proc/self/fd"):
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 – no object is made for each
         if int(name) > 2:
             with contextlib.suppress(OSError):
                 os.write(int(name), b"\xff" * 64)

@@ -184,3 +184,37 @@ def test_key_lines_see_through_strings_tables_and_quotes():
     assert lines.line(("t", 0, "c", "d")) == 7
     assert lines.line(("t", 1)) == 8
     assert lines.line(("t", 1, "u", "e")) == 10
+
+
+def test_the_primary_model_is_what_the_study_has_unless_it_is_declared():
+    """Clinical predictors and slides are combined; a study of tables stays clinical."""
+    study = parse_study(COMPLETE)
+    assert study.develops_on_slides
+    assert study.primary_model == "combined"
+    tables = COMPLETE.replace('slide_table = "north/slides.csv"\n', "").replace(
+        'slide_dir = "${METASTRA_SHARED}/north"\n', ""
+    )
+    assert parse_study(tables).primary_model == "clinical"
+    head, rest = COMPLETE.split("[clinical]")
+    assert parse_study(head + rest[rest.index("[validation]") :]).primary_model == "slides"
+    declared = parse_study(COMPLETE + '[model]\nprimary = "slides"\n')
+    assert declared.primary_model == "slides"
+    assert declared.digest != study.digest
+
+
+def test_a_model_of_what_the_study_does_not_have_is_refused_with_its_line():
+    """Neither a slide model without slides nor a clinical one without predictors."""
+    tables = COMPLETE.replace('slide_table = "north/slides.csv"\n', "").replace(
+        'slide_dir = "${METASTRA_SHARED}/north"\n', ""
+    )
+    text = tables + '[model]\nprimary = "slides"\nepochs = [20, 10]\n'
+    found = problems_of(text)
+    assert {code for code, _, _ in found} == {"ST006"}
+    assert any(
+        rows == (line_of(text, "primary ="),) and "no development cohort has slides" in said
+        for _, rows, said in found
+    )
+    assert any("epochs must ascend" in said for _, _, said in found)
+    head, rest = COMPLETE.split("[clinical]")
+    text = head + rest[rest.index("[validation]") :] + '[model]\nprimary = "combined"\n'
+    assert any("no predictors under [clinical]" in said for _, _, said in problems_of(text))

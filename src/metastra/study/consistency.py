@@ -38,6 +38,7 @@ def contradictions(study: Study) -> Iterator[Contradiction]:
     yield from _cohorts(study)
     yield from _endpoint(study)
     yield from _horizons(study)
+    yield from _model(study)
     yield from _words(study)
     yield from _references(study)
 
@@ -146,6 +147,19 @@ def _horizons(study: Study) -> Iterator[Contradiction]:
     if (temporal.temporal_column is None) != (temporal.temporal_cut is None):
         found = "temporal_column and temporal_cut go together"
         yield "ST006", found, ("validation",), None
+
+
+def _model(study: Study) -> Iterator[Contradiction]:
+    section = study.model
+    if section.primary in ("combined", "slides") and not study.develops_on_slides:
+        found = f"primary = {section.primary!r}, and no development cohort has slides"
+        hint = "give a development cohort slide_table and slide_dir or feature_dir"
+        yield "ST006", found, ("model", "primary"), hint
+    if section.primary in ("combined", "clinical") and not study.clinical:
+        found = f"primary = {section.primary!r}, and there are no predictors under [clinical]"
+        yield "ST006", found, ("model", "primary"), 'declare predictors, or take primary = "slides"'
+    if list(section.epochs) != sorted(set(section.epochs)):
+        yield "ST006", "epochs must ascend without repeats", ("model", "epochs"), None
 
 
 def _words(study: Study) -> Iterator[Contradiction]:

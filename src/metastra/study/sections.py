@@ -22,6 +22,7 @@ __all__ = [
     "EventWords",
     "Exclusion",
     "MetadataColumns",
+    "ModelSection",
     "RecordedEvent",
     "Resolution",
     "SlideSection",
@@ -258,6 +259,25 @@ class SlideSection(_Section):
     """Which slides of a patient are used; the column INDEX or TUMOUR_AREA_MM2 decides."""
     roles: tuple[Literal["primary", "metastasis", "node"], ...] = ()
     """Limits the study to specimens of these roles; empty means all."""
+
+
+class ModelSection(_Section):
+    """``[model]``: how slides become a risk; without it, as its defaults say."""
+
+    primary: Literal["combined", "slides", "clinical"] | None = None
+    """The model that is judged and locked, declared beforehand: clinical predictors and slides,
+    slides alone, or clinical predictors alone (no slide model is fitted then).  By default
+    ``combined`` where the development cohorts have both, else what they have."""
+    aggregator: Literal["attention", "mean"] = "attention"
+    """From tiles to a patient: gated attention, or the mean of the tiles' embeddings."""
+    head: Literal["cox", "discrete-hazard"] = "cox"
+    """What the slide model is fitted by: the partial likelihood of the event, or hazards in
+    intervals of time with competing events."""
+    epochs: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = ()
+    """Numbers of passes over the patients to choose from, ascending; the choice is made inside the
+    training part of each fold.  Empty for the built-in grid."""
+    tiles_per_patient: int = Field(default=256, ge=8, le=100_000)
+    """Tiles drawn from a patient in each step of the fitting; prediction always uses all."""
 
 
 class ValidationSection(_Section):

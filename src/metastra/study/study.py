@@ -18,6 +18,7 @@ from metastra.study.sections import (
     EventWords,
     Exclusion,
     MetadataColumns,
+    ModelSection,
     RecordedEvent,
     Resolution,
     SlideSection,
@@ -67,6 +68,7 @@ class Study(BaseModel):
     clinical: dict[str, ClinicalColumn] = Field(default_factory=dict)
     metadata: MetadataColumns = MetadataColumns()
     slides: SlideSection = SlideSection()
+    model: ModelSection = ModelSection()
     validation: ValidationSection = ValidationSection()
     exclude: tuple[Exclusion, ...] = ()
     resolve: tuple[Resolution, ...] = ()
@@ -99,6 +101,26 @@ class Study(BaseModel):
     def horizons_days(self) -> tuple[Days, ...]:
         """The horizons in days."""
         return tuple(to_days(h, self.endpoint.time_unit) for h in self.endpoint.horizons)
+
+    @property
+    def develops_on_slides(self) -> bool:
+        """Whether a development cohort promises slides or feature files."""
+        return any(
+            section.role == "development"
+            and section.slide_table is not None
+            and section.require_slides
+            and bool(section.slide_dir or section.feature_dir)
+            for section in self.cohort
+        )
+
+    @property
+    def primary_model(self) -> Literal["combined", "slides", "clinical"]:
+        """The model that is judged and locked: the declared one, or what the study has."""
+        if self.model.primary is not None:
+            return self.model.primary
+        if not self.develops_on_slides:
+            return "clinical"
+        return "combined" if self.clinical else "slides"
 
     @property
     def table_time_unit(self) -> TimeUnit:
