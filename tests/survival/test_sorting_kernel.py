@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metastra.survival.outcome import Outcome, merge_near_ties
-from metastra.survival.sorting_kernel import dense_rank, stable_order
+from metastra.survival.sorting_kernel import dense_rank, merge_ordered, stable_order
 
 FLOATS = st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=60)
 
@@ -76,3 +76,30 @@ def test_order_follows_a_selection():
 
     assert outcome.order.tolist() == [1, 2, 0]
     assert outcome.take(np.array([0, 0, 1])).order.tolist() == [2, 0, 1]
+
+
+def test_numbers_that_differ_in_their_last_bits_only_are_sorted_too():
+    """Many of them at once, few of them among others, and all the same in the upper bits."""
+    rng = np.random.default_rng(5)
+    near = 1.0 + rng.permutation(3_000) * np.finfo(np.float64).eps
+    few = rng.normal(size=3_000)
+    few[::100] = few[0] + rng.permutation(30) * 1e-15
+    for values in (near, few, -near, np.concatenate([near, few, -few])):
+        assert stable_order(values).tolist() == np.argsort(values, kind="stable").tolist()
+
+
+def test_close_neighbours_take_the_first_value_of_their_run():
+    """The rule of R's aeqSurv, written out over the sorted distinct values."""
+    rng = np.random.default_rng(8)
+    values = np.concatenate([rng.exponential(100.0, 200), rng.integers(1, 50, 200).astype(float)])
+    values = np.concatenate([values, values[:100] + 1e-7, values[:100] - 2e-7])
+    distinct = np.unique(values)
+    close = 1.5e-8 * max(1.0, float(np.mean(np.abs(distinct))))
+    leader = {distinct[0]: distinct[0]}
+    for before, here in zip(distinct[:-1], distinct[1:], strict=True):
+        leader[here] = leader[before] if here - before <= close else here
+
+    merged = merge_ordered(values, stable_order(values), 1.5e-8)
+
+    assert merged.tolist() == [leader[value] for value in values]
+    assert np.unique(merged).size < distinct.size - 100

@@ -17,7 +17,7 @@ __all__ = [
     "ASK_LAST",
     "INSERT_FIRST",
     "INSERT_SECOND",
-    "later_totals",
+    "plain_totals",
     "rank_sums",
     "tied_pairs",
 ]
@@ -30,6 +30,10 @@ INSERT_SECOND = 3
 """The record is entered after the first questions at the same time."""
 ASK_LAST = 4
 """The record asks when everybody at the same time is entered."""
+
+_SHIFT = 4
+_CHILDREN = 1 << _SHIFT
+"""Of a node in the tree of `plain_totals`."""
 
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
@@ -129,73 +133,127 @@ def rank_sums(
 
 
 @njit(cache=True)
-def later_totals(
-    group: _Ints,
+def plain_totals(
+    order: _Ints,
+    time: _Floats,
     opens: NDArray[np.bool_],
-    second: NDArray[np.bool_],
     rank: _Ints,
-    amount: _Floats,
-    pair_weight: _Floats,
+    weight: _Floats,
     n_ranks: int,
-) -> tuple[float, float, float]:
-    """Count pairs of an opening event with those watched later, without sharing them out.
+) -> tuple[float, float, float, float, float]:
+    """Count the pairs of events with those watched later, where no weights of time are wanted.
 
-    The same as `rank_sums` from the last record to the first and the sums over its answers, in one
-    pass and without the arrays in between: half the time where only the totals are wanted.
+    The same as `rank_sums` from the last patient to the first, the sums over its answers and
+    `tied_pairs`, in one pass: a fourth of the time where only the totals are wanted.
 
     Parameters
     ----------
-    group : ndarray of shape (m,), int64
-        Time of each record as an integer, ascending; equal neighbours are one time.
-    opens : ndarray of shape (m,), bool
-        Who asks.
-    second : ndarray of shape (m,), bool
-        Who is entered after those at the same time have asked; the others are entered before.
-    rank : ndarray of shape (m,), int64
+    order : ndarray of shape (n,), int64
+        Patients by time, ascending.
+    time : ndarray of shape (n,)
+        Of each patient.
+    opens : ndarray of shape (n,), bool
+        Whose event opens pairs.
+    rank : ndarray of shape (n,), int64
         Dense rank of the score.
-    amount : ndarray of shape (m,)
-        Case weight, negative where a delayed entry takes the patient away.
-    pair_weight : ndarray of shape (m,)
-        Weight of the pairs that a record opens.
+    weight : ndarray of shape (n,)
+        Case weights.
     n_ranks : int
         Number of distinct scores.
 
     Returns
     -------
-    concordant, discordant, tied : float
-        Weighted pairs with a lower, a higher and an equal score of the later patient.
+    concordant, discordant, tied_score : float
+        Pairs with a lower, a higher and an equal score of the later patient.
+    tied_time, tied_both : float
+        Pairs of events at one time with different and with equal scores.
+
+    Notes
+    -----
+    The table of scores is a tree whose nodes have sixteen children each: a sum over fixed sixteen
+    numbers is one or two machine instructions, and unlike the paths of a binary tree its length is
+    the same for all, so the processor never guesses wrong.  For the same reason the patients of one
+    time are parted into events and others before either is looked at.
 
     Examples
     --------
-    >>> yes = np.array([True, True, False])
-    >>> later_totals(np.arange(3), yes, yes, np.array([2, 0, 1]), np.ones(3), np.ones(3), 3)
-    (2.0, 1.0, 0.0)
+    >>> plain_totals(
+    ...     np.arange(3),
+    ...     np.array([1.0, 2.0, 3.0]),
+    ...     np.array([True, True, False]),
+    ...     np.array([2, 0, 1]),
+    ...     np.ones(3),
+    ...     3,
+    ... )
+    (2.0, 1.0, 0.0, 0.0, 0.0)
     """
-    tree = np.zeros(n_ranks + 1)
-    at_rank = np.zeros(n_ranks)
-    entered = concordant = discordant = tied = 0.0
-    stop = group.size
-    while stop > 0:
-        start = stop - 1
-        while start > 0 and group[start - 1] == group[stop - 1]:
-            start -= 1
-        for late in range(2):
-            for i in range(start, stop):
-                if second[i] == (late == 1) and amount[i] != 0.0:
-                    _add(tree, rank[i], amount[i])
-                    at_rank[rank[i]] += amount[i]
-                    entered += amount[i]
-            if late == 0:
-                for i in range(start, stop):
-                    if opens[i]:
-                        scale = amount[i] * pair_weight[i]
-                        below = _below(tree, rank[i])
-                        level = at_rank[rank[i]]
-                        concordant += scale * below
-                        tied += scale * level
-                        discordant += scale * (entered - below - level)
-        stop = start
-    return concordant, discordant, tied
+    n = order.size
+    offsets, size = _levels(n_ranks)
+    tree = np.zeros(size)
+    ranks, amounts, level = np.empty(n, dtype=np.int64), np.empty(n), np.empty(n)
+    entered = concordant = discordant = tied = tied_time = tied_both = 0.0
+    last = n - 1
+    while last >= 0:
+        first, low, high = last, 0, n
+        while first >= 0 and time[order[first]] == time[order[last]]:
+            patient = order[first]
+            event = opens[patient]
+            place = high - 1 if event else low
+            ranks[place], amounts[place] = rank[patient], weight[patient]
+            high -= event
+            low += not event
+            first -= 1
+        for j in range(low):
+            _enter(tree, offsets, ranks[j], amounts[j])
+            entered += amounts[j]
+        for j in range(high, n):
+            below, level[j] = _lower(tree, offsets, ranks[j]), tree[ranks[j]]
+            concordant += amounts[j] * below
+            tied += amounts[j] * level[j]
+            discordant += amounts[j] * (entered - below - level[j])
+        others = entered
+        for j in range(high, n):
+            tied_both += amounts[j] * (tree[ranks[j]] - level[j])
+            tied_time += amounts[j] * (entered - others)
+            _enter(tree, offsets, ranks[j], amounts[j])
+            entered += amounts[j]
+        last = first
+    return concordant, discordant, tied, tied_time - tied_both, tied_both
+
+
+@njit(cache=True)
+def _levels(n_ranks: int) -> tuple[_Ints, int]:
+    """Where each level of the tree begins, from the leaves up, and the size of all."""
+    n_levels, width = 1, n_ranks
+    while width > _CHILDREN:
+        width = (width + _CHILDREN - 1) // _CHILDREN
+        n_levels += 1
+    offsets = np.zeros(n_levels, dtype=np.int64)
+    size, width = 0, n_ranks
+    for number in range(n_levels):
+        offsets[number] = size
+        width = (width + _CHILDREN - 1) // _CHILDREN
+        size += width * _CHILDREN
+    return offsets, size
+
+
+@njit(cache=True)
+def _enter(tree: _Floats, offsets: _Ints, rank: int, amount: float) -> None:
+    for offset in offsets:
+        tree[offset + rank] += amount
+        rank >>= _SHIFT
+
+
+@njit(cache=True, fastmath={"reassoc", "nsz"})
+def _lower(tree: _Floats, offsets: _Ints, rank: int) -> float:
+    total = 0.0
+    for offset in offsets:
+        inside = rank & (_CHILDREN - 1)
+        first = offset + rank - inside
+        for child in range(_CHILDREN):
+            total += tree[first + child] if child < inside else 0.0
+        rank >>= _SHIFT
+    return total
 
 
 @njit(cache=True)

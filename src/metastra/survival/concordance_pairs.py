@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from metastra.survival.concordance_kernel import (
     ASK_LAST,
     INSERT_FIRST,
     INSERT_SECOND,
-    later_totals,
+    plain_totals,
     rank_sums,
     tied_pairs,
 )
@@ -231,6 +231,8 @@ def count_pairs(
     """
     opens = (outcome.event == cause) & (outcome.time < tau if strict else outcome.time <= tau)
     stays = (outcome.event != 0) & (outcome.event != cause) & competing_stay
+    if outcome.entry is None and not (share or weighted or strict or stays.any()):
+        return _totals_only(outcome, score, weights, opens)
     rows = _records(outcome, score, weights, opens=opens, stays=stays, strict=strict)
     if weighted:
         event = outcome.event != 0 if competing_stay else outcome.event == cause
@@ -239,28 +241,42 @@ def count_pairs(
     tied_time, tied_both = tied_pairs(
         rows.group, rows.opens, rows.rank, rows.weight, pair_weight, rows.n_ranks
     )
+    below, level, total = _later(rows)
+    if stays.any():
+        earlier = _earlier_competing(rows)
+        below, level, total = below + earlier[0], level + earlier[1], total + earlier[2]
     won, compared = np.zeros(outcome.n), np.zeros(outcome.n)
-    if share or stays.any():
-        below, level, total = _later(rows)
-        if stays.any():
-            earlier = _earlier_competing(rows)
-            below, level, total = below + earlier[0], level + earlier[1], total + earlier[2]
-        if share:
-            won, compared = _shares(rows, pair_weight, (below, level, total), outcome.n)
-        scale = rows.weight * pair_weight
-        concordant, tied = float(scale @ below), float(scale @ level)
-        discordant = float(scale @ (total - below - level))
-    else:
-        concordant, discordant, tied = _later_totals(rows, pair_weight)
+    if share:
+        won, compared = _shares(rows, pair_weight, (below, level, total), outcome.n)
+    scale = rows.weight * pair_weight
     return PairCounts(
-        concordant=concordant,
-        discordant=discordant,
-        tied_score=tied,
+        concordant=float(scale @ below),
+        discordant=float(scale @ (total - below - level)),
+        tied_score=float(scale @ level),
         tied_time=tied_time,
         tied_both=tied_both,
         events=int(np.count_nonzero(opens & (weights > 0.0))),
         won=won,
         compared=compared,
+    )
+
+
+def _totals_only(
+    outcome: Outcome, score: _Floats, weights: _Floats, opens: NDArray[np.bool_]
+) -> PairCounts:
+    """Count without delayed entry, weights of time and shares."""
+    rank, n_ranks = dense_rank(score)
+    concordant, discordant, tied_score, tied_time, tied_both = plain_totals(
+        outcome.order, outcome.time, opens, rank, weights, n_ranks
+    )
+    return replace(
+        PairCounts.empty(outcome.n),
+        concordant=concordant,
+        discordant=discordant,
+        tied_score=tied_score,
+        tied_time=tied_time,
+        tied_both=tied_both,
+        events=int(np.count_nonzero(opens & (weights > 0.0))),
     )
 
 
@@ -310,17 +326,6 @@ def _dense_group(ordered: _Floats) -> _Ints:
 
 def _stage(stage: int, chosen: NDArray[np.bool_]) -> _Stages:
     return np.where(chosen, stage, 0).astype(np.int8)
-
-
-def _later_totals(rows: _Records, pair_weight: _Floats) -> tuple[float, float, float]:
-    """Pairs of the opening events with those still watched, in sum."""
-    second, amount = rows.opens, rows.weight
-    if rows.strict or rows.entering.any():
-        second = (rows.opens | rows.strict) & ~rows.entering
-        amount = np.where(rows.entering, -rows.weight, rows.weight)
-    return later_totals(
-        rows.group, rows.opens, second, rows.rank, amount, pair_weight, rows.n_ranks
-    )
 
 
 def _later(rows: _Records) -> _Sums:

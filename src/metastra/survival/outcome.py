@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from metastra.errors import DataError, Problem, Where
-from metastra.survival.sorting_kernel import stable_order
+from metastra.survival.sorting_kernel import merge_ordered, stable_order
 
 __all__ = ["Outcome", "merge_near_ties"]
 
@@ -215,21 +215,7 @@ def merge_near_ties(times: NDArray[np.float64]) -> NDArray[np.float64]:
 def _merged(times: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Make near ties equal, and give the order of the times, which that does not change."""
     order = stable_order(times)
-    if times.size < 2:
-        return times.copy(), order
-    ordered = times[order]
-    first = np.concatenate([[True], ordered[1:] != ordered[:-1]])
-    unique = ordered[first]
-    gap = np.diff(unique)
-    scale = float(np.mean(np.abs(unique)))
-    close = (gap <= _TIE_TOLERANCE) | (gap <= _TIE_TOLERANCE * scale)
-    if not close.any():
-        return times.copy(), order
-    run = np.concatenate([[0], np.cumsum(~close)])
-    leader = unique[np.concatenate([[True], ~close])][run]
-    merged = np.empty_like(times)
-    merged[order] = leader[np.cumsum(first) - 1]
-    return merged, order
+    return merge_ordered(times, order, _TIE_TOLERANCE), order
 
 
 def _unchecked(
