@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -96,7 +98,7 @@ def test_close_neighbours_take_the_first_value_of_their_run():
     distinct = np.unique(values)
     close = 1.5e-8 * max(1.0, float(np.mean(np.abs(distinct))))
     leader = {distinct[0]: distinct[0]}
-    for before, here in zip(distinct[:-1], distinct[1:], strict=True):
+    for before, here in itertools.pairwise(distinct):
         leader[here] = leader[before] if here - before <= close else here
 
     merged = merge_ordered(values, stable_order(values), 1.5e-8)
