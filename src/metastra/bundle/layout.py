@@ -40,6 +40,7 @@ __all__ = [
     "PLAN",
     "SELFTEST",
     "SIGNATURE",
+    "SLIDE_MODEL",
     "Part",
     "canonical_json_value",
     "part_bytes",
@@ -55,6 +56,7 @@ DEVELOPMENT = "development.json"
 SELFTEST = "selftest.json"
 MODEL = "model.safetensors"
 EXTERNAL = "external.json"
+SLIDE_MODEL = "slide_model.safetensors"
 
 _COMMON = (CONTRACT, PLAN, CHANGE_PLAN, DEVELOPMENT, SELFTEST)
 FILES_OF_KIND: Mapping[str, frozenset[str]] = MappingProxyType(

@@ -143,15 +143,15 @@ class LinearModel:
         """
         p = sum(len(predictor.columns) for predictor in contract.predictors)
         causes = [1, 2] if contract.endpoint.competing else [1]
-        expected: dict[str, tuple[int, ...]] = {
+        expected: dict[str, tuple[int | str, ...]] = {
             "centre": (p,),
             "scale": (p,),
-            "times_days": (-1,),
+            "times_days": ("m",),
             "last_time_days": (1,),
         }
         for cause in causes:
             expected[f"coef_{CAUSES[cause]}"] = (p,)
-            expected[f"jumps_{CAUSES[cause]}"] = (-1,)
+            expected[f"jumps_{CAUSES[cause]}"] = ("m",)
         tensors = read_tensors(data, expected)
         model = cls(
             centre=tensors["centre"],

@@ -1,6 +1,8 @@
-"""The numbers of a linear model as safetensors: few names, one type, finite values."""
+"""The numbers of a model as safetensors: few names, one type, finite values."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,15 +42,19 @@ def tensor_bytes(tensors: dict[str, _Array]) -> bytes:
     return bytes(save({name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}))
 
 
-def read_tensors(data: bytes, expected: dict[str, tuple[int, ...]]) -> dict[str, _Array]:
+def read_tensors(
+    data: bytes, expected: Mapping[str, tuple[int | str, ...]], *, file: str = MODEL
+) -> dict[str, _Array]:
     """Read safetensors whose names and shapes are known beforehand.
 
     Parameters
     ----------
     data : bytes
         A whole file.
-    expected : dict of str to tuple of int
-        Shape of each tensor; -1 stands for a length that is the same wherever it stands.
+    expected : mapping of str to tuple of int or str
+        Shape of each tensor; a letter stands for a length that is the same wherever it stands.
+    file : str
+        What the file is called in an error.
 
     Returns
     -------
@@ -72,29 +78,29 @@ def read_tensors(data: bytes, expected: dict[str, tuple[int, ...]]) -> dict[str,
     try:
         tensors = load(data)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise _refused(f"no safetensors: {str(error)[:200]}") from None
+        raise _refused(file, f"no safetensors: {str(error)[:200]}") from None
     if set(tensors) != set(expected):
-        raise _refused(f"tensors {sorted(tensors)}; expected {sorted(expected)}")
-    lengths: set[int] = set()
+        raise _refused(file, f"tensors {sorted(tensors)}; expected {sorted(expected)}")
+    lengths: dict[str, int] = {}
     for name, shape in expected.items():
         values = tensors[name]
         if values.dtype != np.float64 or len(values.shape) != len(shape):
-            raise _refused(f"{name} is {values.dtype} of shape {values.shape}; expected float64")
+            raise _refused(
+                file, f"{name} is {values.dtype} of shape {values.shape}; expected float64"
+            )
         for length, wanted in zip(values.shape, shape, strict=True):
-            if wanted >= 0 and length != wanted:
-                raise _refused(f"{name} has shape {values.shape}; expected {shape}")
-            lengths |= {length} if wanted < 0 else set()
+            known = lengths.setdefault(wanted, length) if isinstance(wanted, str) else wanted
+            if length != known:
+                raise _refused(file, f"{name} has shape {values.shape}; expected {shape}")
         if not np.isfinite(values).all():
-            raise _refused(f"{name} holds a number that is not finite")
+            raise _refused(file, f"{name} holds a number that is not finite")
         values.setflags(write=False)
-    if len(lengths) > 1:
-        raise _refused(f"the baseline hazards have lengths {sorted(lengths)}; expected one")
     if tensor_bytes(tensors) != data:
-        raise _refused("the file is not written in its canonical form")
+        raise _refused(file, "the file is not written in its canonical form")
     return tensors
 
 
-def _refused(found: str) -> BundleError:
+def _refused(file: str, found: str) -> BundleError:
     return BundleError(
-        "the bundle cannot be read", [problem("BU008", found, where=Where(file=MODEL))]
+        "the bundle cannot be read", [problem("BU008", found, where=Where(file=file))]
     )

@@ -1,0 +1,172 @@
+"""The baseline of every slide model: ridge Cox regression on the mean features of a patient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metastra.bundle.slide_member import Member
+from metastra.errors import NotEstimable
+from metastra.survival.outcome import Outcome
+from metastra.survival.partial_likelihood import LikelihoodState, PartialLikelihood
+from metastra.survival.risk_sums import RiskSets
+from metastra.training.penalty import standardise
+from metastra.training.slide_objective import CoxObjective
+from metastra.training.slide_parts import InnerParts
+
+__all__ = ["LinearPaths", "fit_linear_paths"]
+
+_Array = NDArray[np.float64]
+
+_RIDGES = tuple(float(g) for g in np.geomspace(10.0, 3e-3, 8))
+"""Penalties per event, as shares of the variance along the first principal component."""
+_MOST_COMPONENTS = 64
+_NEGLIGIBLE = 1e-3
+_MOST_STEPS, _MOST_HALVINGS = 50, 30
+_STOP = 1e-10
+"""A Newton step that raises the objective by less than this share of it is the last."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LinearPaths:
+    """Ridge models along a grid of penalties, one path for each set of parts left out.
+
+    Parameters
+    ----------
+    centre, scale : ndarray of shape (d,)
+        Of the patients' means.
+    coef : ndarray of shape (m, s, d)
+        For m models and s penalties, from the strongest.
+    bias : ndarray of shape (m, s)
+        Makes the mean score of the patients fitted on 0.
+    gains : dict of (int, int) to ndarray of shape (s,)
+        For a model and a part that it was fitted without: the gain of each penalty.
+    settings : tuple of str
+        Names of the penalties.
+    """
+
+    centre: _Array
+    scale: _Array
+    coef: _Array
+    bias: _Array
+    gains: dict[tuple[int, int], _Array]
+    settings: tuple[str, ...]
+
+    def member(self, model: int, setting: int) -> Member:
+        """Take one fitted model.
+
+        Parameters
+        ----------
+        model, setting : int
+            Positions.
+
+        Returns
+        -------
+        Member
+            For `metastra.bundle.slide_model.SlideModel`.
+        """
+        return Member(
+            head_weight=self.coef[model, setting][:, None],
+            head_bias=self.bias[model, setting, None],
+        )
+
+
+def fit_linear_paths(means: _Array, outcome: Outcome, parts: InnerParts) -> LinearPaths:
+    """Fit ridge Cox models of the event of interest, without each set of inner parts.
+
+    Parameters
+    ----------
+    means : ndarray of shape (n, d)
+        Mean features of each patient's tiles.
+    outcome : Outcome
+        Of the same patients.
+    parts : InnerParts
+        Which to leave out.
+
+    Returns
+    -------
+    LinearPaths
+        Of all models and penalties.
+
+    Raises
+    ------
+    NotEstimable
+        When the mean features are the same for all patients, or all events lie in one part.
+
+    Notes
+    -----
+    Features are standardised and turned to their principal components, of which those with less
+    than a thousandth of the largest variance are dropped, as are all after the 64th: ridge
+    regression shrinks them to nothing.  Neither step looks at an outcome.
+    """
+    centre, scale = standardise(means)
+    x = (means - centre) / scale
+    _, lengths, turned = np.linalg.svd(x, full_matrices=False)
+    if not lengths.size or lengths[0] <= 1e-6:
+        raise NotEstimable("no slide model: the mean features are the same for all patients")
+    kept = (lengths**2 > _NEGLIGIBLE * lengths[0] ** 2)[:_MOST_COMPONENTS]
+    basis = turned[: kept.size][kept].T
+    components = x @ basis
+    largest = float(lengths[0] ** 2 / len(x))
+    own = outcome.only(1)
+    objective = CoxObjective(outcome=outcome)
+    coef = np.zeros((len(parts.left_out), len(_RIDGES), means.shape[1]))
+    bias = np.zeros(coef.shape[:2])
+    gains = {}
+    for model, out in enumerate(parts.left_out):
+        rows = parts.kept(model)
+        inside = own.take(rows)
+        if not inside.n_events():
+            raise NotEstimable(f"no slide model: without inner parts {out} no event is left")
+        strengths = [ridge * largest * inside.n_events() for ridge in _RIDGES]
+        path = _ridge_path(inside, components[rows], strengths)
+        coef[model] = path @ basis.T
+        bias[model] = -path @ components[rows].mean(axis=0)
+        scores = x @ coef[model].T + bias[model]
+        for part in out:
+            held = parts.label == part
+            gains[model, part] = np.array(
+                [objective.gain(column[:, None], rows, held) for column in scores.T]
+            )
+    return LinearPaths(
+        centre=centre,
+        scale=scale,
+        coef=coef,
+        bias=bias,
+        gains=gains,
+        settings=tuple(f"ridge {ridge:.3g}" for ridge in _RIDGES),
+    )
+
+
+def _ridge_path(outcome: Outcome, x: _Array, ridges: list[float]) -> _Array:
+    """Maximise the penalised partial likelihood, each time from the stronger penalty's maximum."""
+    n, p = x.shape
+    sets = RiskSets.of(outcome, outcome.event != 0, np.zeros(n, dtype=np.int64))
+    likelihood = PartialLikelihood.of(sets, x - x.mean(axis=0), np.ones(n), np.zeros(n), "efron")
+    path = np.empty((len(ridges), p))
+    state = likelihood.at(np.zeros(p))
+    for setting, ridge in enumerate(ridges):
+        objective = _penalised(state, ridge)
+        for _ in range(_MOST_STEPS):
+            slope = state.score - ridge * state.coef
+            step = np.linalg.solve(state.information + ridge * np.eye(p), slope)
+            trial, risen = state, objective
+            for _ in range(_MOST_HALVINGS):
+                trial = likelihood.at(state.coef + step)
+                risen = _penalised(trial, ridge)
+                if risen >= objective:
+                    break
+                step = 0.5 * step
+            else:
+                break
+            gain, state, objective = risen - objective, trial, risen
+            if gain <= _STOP * max(abs(objective), 1.0):
+                break
+        path[setting] = state.coef
+    return path
+
+
+def _penalised(state: LikelihoodState, ridge: float) -> float:
+    return state.loglik - 0.5 * ridge * float(state.coef @ state.coef)
