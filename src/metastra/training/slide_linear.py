@@ -23,7 +23,7 @@ _Array = NDArray[np.float64]
 _RIDGES = tuple(float(g) for g in np.geomspace(10.0, 3e-3, 8))
 """Penalties per event, as shares of the variance along the first principal component."""
 _MOST_COMPONENTS = 64
-_NEGLIGIBLE = 1e-3
+_NEGLIGIBLE = 1e-6
 _MOST_STEPS, _MOST_HALVINGS = 50, 30
 _STOP = 1e-10
 """A Newton step that raises the objective by less than this share of it is the last."""
@@ -98,8 +98,8 @@ def fit_linear_paths(means: _Array, outcome: Outcome, parts: InnerParts) -> Line
     Notes
     -----
     Features are standardised and turned to their principal components, of which those with less
-    than a thousandth of the largest variance are dropped, as are all after the 64th: ridge
-    regression shrinks them to nothing.  Neither step looks at an outcome.
+    than a millionth of the largest variance are dropped, as are all after the 64th: ridge
+    regression shrinks them to next to nothing.  Neither step looks at an outcome.
     """
     centre, scale = standardise(means)
     x = (means - centre) / scale
