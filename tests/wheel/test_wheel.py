@@ -13,6 +13,9 @@ from metastra.synthetic.generate import synthetic_study
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
+# one environment for all of them, not one in each process of the suite
+pytestmark = pytest.mark.xdist_group("wheel")
+
 
 def run(*command: object, **options: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
