@@ -53,8 +53,9 @@ def write_report(
     ConfigError, ResourceError
         If the folder cannot be written to.
     """
-    from metastra.report.evaluation_figures import ShownFigure, evaluation_figures
+    from metastra.report.evaluation_figures import evaluation_figures
     from metastra.report.prospective_page import render_prospective_page
+    from metastra.report.shown import ShownFigure
     from metastra.report.study_flow import draw_study_flow
     from metastra.report.theme import to_png, to_svg
 

@@ -6,24 +6,16 @@ policy allows no script, no request and no style but the one sheet inside, named
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
-
-from markupsafe import Markup
+from typing import BinaryIO
 
 from metastra.report.cohort_page import CohortPage
 from metastra.report.fold_bars import FoldBars
-from metastra.report.pages import page_environment
-from metastra.report.svg_inline import inline_svg
-from metastra.report.theme import to_svg
+from metastra.report.pages import render_page
+from metastra.report.shown import ShownFigure, inline_figures
 from metastra.storage.atomic import write_atomically
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-__all__ = ["render_cohort_page", "write_cohort_page"]
+__all__ = ["cohort_figures", "render_cohort_page", "write_cohort_page"]
 
 _CURVE_TITLES = {
     "incidence": "Cumulative incidence by cohort",
@@ -51,21 +43,8 @@ def render_cohort_page(page: CohortPage) -> str:
     >>> "Research use only" in render_cohort_page(cohort_page_from(None))
     True
     """
-    loader = page_environment().loader
-    if loader is None:
-        raise RuntimeError("the page templates are not where the package keeps them")
-    sheet = loader.get_source(page_environment(), "page.css")[0].strip()
-    digest = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    return (
-        page_environment()
-        .get_template("cohort.html")
-        .render(
-            page=page.to_json(),
-            figures=_figures(page),
-            style=Markup(sheet),  # noqa: S704 - our own file, named by its digest in the policy
-            policy=policy,
-        )
+    return render_page(
+        "cohort.html", page=page.to_json(), figures=inline_figures(cohort_figures(page))
     )
 
 
@@ -106,26 +85,39 @@ def write_cohort_page(page: CohortPage, target: Path | BinaryIO) -> None:
         target.write(data)
 
 
-def _figures(page: CohortPage) -> dict[str, Markup]:
-    """Draw every figure of the page, as SVG that may stand in it."""
+def cohort_figures(page: CohortPage) -> dict[str, ShownFigure]:
+    """Draw every figure of the page.
+
+    Parameters
+    ----------
+    page : CohortPage
+        What it says.
+
+    Returns
+    -------
+    dict of str to ShownFigure
+        ``flow``, the curves by their names, ``split-1`` and so on, ``metadata``.
+    """
     figures = {}
     if page.flows:
         flow = page.flow_diagram()
-        figures["flow"] = _inline("flow", "Flow diagram", flow.explain(), flow.plot())
+        figures["flow"] = ShownFigure(
+            title="Flow diagram", explanation=flow.explain(), figure=flow.plot()
+        )
     for name, curves in page.curves.items():
-        figures[name] = _inline(name, _CURVE_TITLES[name], curves.explain(), curves.plot())
+        figures[name] = ShownFigure(
+            title=_CURVE_TITLES[name], explanation=curves.explain(), figure=curves.plot()
+        )
     for number, split in enumerate(page.splits, start=1):
         if split.parts:
             bars = FoldBars(parts=split.parts)
-            name = f"split-{number}"
-            figures[name] = _inline(name, "Events in each fold", bars.explain(), bars.plot())
+            figures[f"split-{number}"] = ShownFigure(
+                title="Events in each fold", explanation=bars.explain(), figure=bars.plot()
+            )
     if page.metadata_model is not None:
         forest = page.metadata_model.forest()
         title = "Concordance of metadata with the outcome"
-        figures["metadata"] = _inline("metadata", title, forest.explain(), forest.plot())
+        figures["metadata"] = ShownFigure(
+            title=title, explanation=forest.explain(), figure=forest.plot()
+        )
     return figures
-
-
-def _inline(name: str, title: str, description: str, figure: Figure) -> Markup:
-    svg = inline_svg(to_svg(figure), name=f"f-{name}", title=title, description=description)
-    return Markup(svg)  # noqa: S704 - written by ElementTree, which escapes all text

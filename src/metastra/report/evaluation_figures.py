@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from metastra.cohort.flow import CohortFlow, FlowStep
 from metastra.evaluation.evaluate import Evaluation
@@ -20,32 +19,11 @@ from metastra.report.evaluation_drawing import (
 )
 from metastra.report.evaluation_forest import FORESTS, measure_forest
 from metastra.report.flow_diagram import FlowDiagram
+from metastra.report.shown import ShownFigure
 from metastra.survival.outcome import Outcome
 from metastra.units import DAYS_PER_UNIT
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-__all__ = ["ShownFigure", "evaluation_figures"]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ShownFigure:
-    """A figure with its words.
-
-    Parameters
-    ----------
-    title : str
-        In a few words.
-    explanation : str
-        What it shows.
-    figure : matplotlib.figure.Figure
-        Drawn.
-    """
-
-    title: str
-    explanation: str
-    figure: Figure = field(repr=False)
+__all__ = ["evaluation_figures"]
 
 
 def evaluation_figures(evaluation: Evaluation) -> dict[str, ShownFigure]:

@@ -5,21 +5,14 @@ The page prints the values of ``evaluation.json`` and computes none of its own.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from markupsafe import Markup
-
 from metastra.catalogue import all_checks
 from metastra.evaluation.evaluate import Evaluation
-from metastra.report.evaluation_figures import ShownFigure
-from metastra.report.pages import page_environment
+from metastra.report.pages import render_page
 from metastra.report.reporting import AUTHORS, reporting, reporting_summary
-from metastra.report.svg_inline import inline_svg
-from metastra.report.theme import to_svg
-from metastra.report.wording import RESEARCH_USE
+from metastra.report.shown import ShownFigure, inline_figures
 
 __all__ = ["render_evaluation_page", "render_reporting_page"]
 
@@ -43,7 +36,7 @@ def render_evaluation_page(evaluation: Evaluation, figures: Mapping[str, ShownFi
         A whole document; equal evaluations give equal text.
     """
     document = evaluation.to_json()
-    return _rendered(
+    return render_page(
         "evaluation.html",
         result=document,
         titles={code: check.title for code, check in all_checks().items()},
@@ -51,7 +44,7 @@ def render_evaluation_page(evaluation: Evaluation, figures: Mapping[str, ShownFi
         methods=_methods(document),
         reasons=_reasons(document),
         reporting=reporting_summary(reporting(document)),
-        figures={name: _inline(name, shown) for name, shown in figures.items()},
+        figures=inline_figures(figures),
     )
 
 
@@ -71,7 +64,7 @@ def render_reporting_page(document: Mapping[str, Any], *, report: str = "report.
         A whole document that links to them.
     """
     filled = reporting(document)
-    return _rendered(
+    return render_page(
         "reporting.html",
         result=document,
         lists=filled,
@@ -79,33 +72,6 @@ def render_reporting_page(document: Mapping[str, Any], *, report: str = "report.
         authors=AUTHORS,
         report=report,
     )
-
-
-def _rendered(template: str, **values: Any) -> str:
-    environment = page_environment()
-    loader = environment.loader
-    if loader is None:
-        raise RuntimeError("the page templates are not where the package keeps them")
-    sheet = loader.get_source(environment, "page.css")[0].strip()
-    digest = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    return environment.get_template(template).render(
-        page={"research_use_only": RESEARCH_USE},
-        style=Markup(sheet),  # noqa: S704 - our own file, named by its digest in the policy
-        policy=policy,
-        **values,
-    )
-
-
-def _inline(name: str, shown: ShownFigure) -> dict[str, Any]:
-    svg = inline_svg(
-        to_svg(shown.figure), name=f"f-{name}", title=shown.title, description=shown.explanation
-    )
-    return {
-        "title": shown.title,
-        "explanation": shown.explanation,
-        "svg": Markup(svg),  # noqa: S704 - written by ElementTree, which escapes all text
-    }
 
 
 def _printed_utility(document: Mapping[str, Any]) -> list[dict[str, Any]]:

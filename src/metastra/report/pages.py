@@ -12,9 +12,7 @@ from markupsafe import Markup
 
 from metastra.report import wording
 
-__all__ = ["RESEARCH_USE", "page_environment", "render_page"]
-
-RESEARCH_USE = "Research use only. Not for diagnosis or treatment."
+__all__ = ["page_environment", "render_page"]
 
 
 @cache
@@ -49,7 +47,9 @@ def page_environment() -> Environment:
     return environment
 
 
-def render_page(template: str, *, pictures: bool = False, **context: Any) -> str:
+def render_page(
+    template: str, *, pictures: bool = False, label: str = wording.RESEARCH_USE, **context: Any
+) -> str:
     """Render a page with the house's style sheet under a policy that lets nothing else in.
 
     Parameters
@@ -58,6 +58,8 @@ def render_page(template: str, *, pictures: bool = False, **context: Any) -> str
         Name of a template that extends ``page.html``.
     pictures : bool
         Whether the page shows pictures that stand inside it (``data:``).
+    label : str
+        Stands on every screen and every printed sheet.
     **context
         What it prints.
 
@@ -77,7 +79,7 @@ def render_page(template: str, *, pictures: bool = False, **context: Any) -> str
     sheet = environment.loader.get_source(environment, "page.css")[0].strip()
     digest = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
     return environment.get_template(template).render(
-        page={"research_use_only": RESEARCH_USE},
+        label=label,
         style=Markup(sheet),  # noqa: S704 - our own file, named by its digest in the policy
         policy=f"default-src 'none'; style-src 'sha256-{digest}'; "
         + ("img-src data:; " if pictures else "")

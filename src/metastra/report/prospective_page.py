@@ -5,17 +5,11 @@ The page prints the values of ``prospective.json`` and computes none of its own.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from markupsafe import Markup
-
-from metastra.report.evaluation_figures import ShownFigure
-from metastra.report.pages import page_environment
-from metastra.report.svg_inline import inline_svg
-from metastra.report.theme import to_svg
+from metastra.report.pages import render_page
+from metastra.report.shown import ShownFigure, inline_figures
 
 __all__ = ["render_prospective_page"]
 
@@ -49,32 +43,13 @@ def render_prospective_page(
     str
         A whole document; equal analyses give equal text.
     """
-    environment = page_environment()
-    loader = environment.loader
-    if loader is None:
-        raise RuntimeError("the page templates are not where the package keeps them")
-    sheet = loader.get_source(environment, "page.css")[0].strip()
-    digest = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    label = document["research_use"]
-    return environment.get_template("prospective.html").render(
-        page={"research_use_only": (_SIMULATED if document["simulated"] else "") + label},
+    return render_page(
+        "prospective.html",
+        label=(_SIMULATED if document["simulated"] else "") + document["research_use"],
         result=document,
         protocol=document["protocol"],
         unit=document["protocol"]["endpoint"]["time_unit"],
         secondary=_SECONDARY,
         evaluation_href=evaluation_href,
-        figures={name: _inline(name, shown) for name, shown in figures.items()},
-        style=Markup(sheet),  # noqa: S704 - our own file, named by its digest in the policy
-        policy=policy,
+        figures=inline_figures(figures),
     )
-
-
-def _inline(name: str, shown: ShownFigure) -> dict[str, Any]:
-    svg = inline_svg(
-        to_svg(shown.figure), name=f"f-{name}", title=shown.title, description=shown.explanation
-    )
-    return {
-        "explanation": shown.explanation,
-        "svg": Markup(svg),  # noqa: S704 - written by ElementTree, which escapes all text
-    }

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from markupsafe import Markup
-
-from metastra.report.evaluation_figures import ShownFigure
 from metastra.report.forest_plot import ForestPlot, ForestRow
 from metastra.report.pages import render_page
-from metastra.report.svg_inline import inline_svg
-from metastra.report.theme import theme, to_svg
+from metastra.report.shown import ShownFigure, inline_figures
+from metastra.report.theme import theme
 
 __all__ = ["render_repeatability_page", "repeatability_figures"]
 
@@ -69,21 +66,7 @@ def render_repeatability_page(
     str
         A whole HTML document.
     """
-    inline = {
-        name: {
-            "explanation": shown.explanation,
-            "svg": Markup(  # noqa: S704 - written by ElementTree, which escapes all text
-                inline_svg(
-                    to_svg(shown.figure),
-                    name=f"f-{name}",
-                    title=shown.title,
-                    description=shown.explanation,
-                )
-            ),
-        }
-        for name, shown in figures.items()
-    }
-    return render_page("repeatability.html", result=document, figures=inline)
+    return render_page("repeatability.html", result=document, figures=inline_figures(figures))
 
 
 def _row(label: str, number: Mapping[str, Any]) -> ForestRow:

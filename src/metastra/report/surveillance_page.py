@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from markupsafe import Markup
-
-from metastra.report.evaluation_figures import ShownFigure
 from metastra.report.pages import render_page
+from metastra.report.shown import ShownFigure, inline_figures
 from metastra.report.surveillance_drawing import draw_schedules, draw_trade
-from metastra.report.svg_inline import inline_svg
-from metastra.report.theme import to_svg
 
 __all__ = ["render_surveillance_page", "surveillance_figures"]
 
@@ -65,11 +61,4 @@ def render_surveillance_page(
     str
         A whole HTML document.
     """
-    inline = {}
-    for name, shown in figures.items():
-        svg = inline_svg(
-            to_svg(shown.figure), name=f"f-{name}", title=shown.title, description=shown.explanation
-        )
-        # written by ElementTree, which escapes all text
-        inline[name] = {"explanation": shown.explanation, "svg": Markup(svg)}  # noqa: S704
-    return render_page("surveillance.html", result=document, figures=inline)
+    return render_page("surveillance.html", result=document, figures=inline_figures(figures))
