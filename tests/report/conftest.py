@@ -24,6 +24,7 @@ from metastra.report.page_parts import (
     SplitSummary,
 )
 from metastra.study.study import Study
+from report.full_report import judged, report  # noqa: F401 - fixtures
 
 SITES = {"north": ("Nordstadt", "Hafen", "Am Wald"), "south": ("Süd", "Bergklinik")}
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from metastra.report.cohort_html import write_cohort_page
+from metastra.report.report_page import render_report
 from metastra.report.wording import RESEARCH_USE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -146,6 +147,34 @@ def test_the_page_opens_without_a_complaint_and_without_a_request(page, browser,
     assert state["styled"] == "collapse"
     assert len(state["figures"]) == 6
     assert min(state["figures"]) > 60
+
+
+def test_the_report_opens_on_a_telephone_too(report, browser, tmp_path):
+    """At both widths: nothing is asked for, no side scrolling, every picture is decoded."""
+    path = tmp_path / "index.html"
+    path.write_text(render_report(report))
+
+    session, complaints, asked = _open(browser, path)
+    assert complaints == []
+    assert [url for url in asked if not url.startswith("data:image/jpeg")] == [path.as_uri()]
+    for width in (400, 1280):
+        browser.call(
+            "Emulation.setDeviceMetricsOverride",
+            session,
+            width=width,
+            height=900,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+        expression = (
+            "JSON.stringify([document.documentElement.scrollWidth <= window.innerWidth, "
+            "[...document.querySelectorAll('img')].map(i => (i.loading = 'eager', i.decode(), "
+            "i.naturalWidth > 0))])"
+        )
+        answer = browser.call("Runtime.evaluate", session, expression=expression)
+        narrow, decoded = json.loads(answer["result"]["value"])
+        assert narrow, width
+        assert len(decoded) == 4
 
 
 def test_the_policy_stops_what_should_not_be_there(page, browser, tmp_path):

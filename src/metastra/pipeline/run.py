@@ -232,7 +232,7 @@ def _run(work: Workshop, stage: Stage, chosen: frozenset[str], absent: set[str])
     if why := _needless(work, stage, absent):
         _remove_stale(work, stage, why)
         return StageResult(stage=stage.name, done="left out", reasons=(why,))
-    for name in stage.needs:
+    for name in (*stage.needs, *_used(work, stage)):
         if name not in chosen and (damage := completeness(work.opened.run_dir, name).reasons):
             raise IntegrityError(
                 f"stage {stage.name} is made from {name}, which is not whole: {'; '.join(damage)}; "
@@ -253,6 +253,12 @@ def _run(work: Workshop, stage: Stage, chosen: frozenset[str], absent: set[str])
         digest=manifest.digest,
         failed=stage.failed(work),
     )
+
+
+def _used(work: Workshop, stage: Stage) -> tuple[str, ...]:
+    """Name the products that a stage uses and the run has."""
+    run_dir = work.opened.run_dir
+    return tuple(name for name in stage.uses if read_record(run_dir, name) is not None)
 
 
 def _needless(work: Workshop, stage: Stage, absent: set[str]) -> str:
@@ -330,7 +336,8 @@ def _would(
         words = locked_refusal(work, {item.name: item for item in stages}, stale)
         done = "refused" if words else "up to date"
         return StageResult(stage=stage.name, done=done, reasons=(words,) if words else ())
-    waiting = tuple(f"{name} will be made" for name in stage.needs if name in stale)
+    made_from = (*stage.needs, *stage.uses)
+    waiting = tuple(f"{name} will be made" for name in made_from if name in stale)
     reasons = waiting or _reasons(work, stage)
     done = "would run" if reasons else "up to date"
     return StageResult(stage=stage.name, done=done, reasons=reasons)

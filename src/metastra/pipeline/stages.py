@@ -11,8 +11,8 @@ from metastra.pipeline.features_stage import (
     features_lost,
     features_recipe_of_stage,
 )
-from metastra.pipeline.page import page_bytes
 from metastra.pipeline.qc_stage import has_slides_to_assess, qc_failed, qc_files, qc_recipe
+from metastra.pipeline.report_stage import SHOWN_PRODUCTS, report_files, report_recipe
 from metastra.pipeline.stages_model import MODEL_STAGES
 from metastra.pipeline.study_slides import has_slides
 from metastra.pipeline.workshop import Stage, Workshop
@@ -26,7 +26,6 @@ from metastra.storage import (
     value_parent,
 )
 from metastra.study.paths import resolve_path
-from metastra.version import VERSION
 
 __all__ = ["STAGES"]
 
@@ -76,16 +75,6 @@ def _splits_files(work: Workshop) -> dict[str, bytes]:
     return {"splits.json": work.split.to_json().encode()}
 
 
-def _report_recipe(work: Workshop) -> Recipe:
-    run_dir = work.opened.run_dir
-    parents = {name: product_parent(run_dir, name) for name in ("cohort", "splits")}
-    return Recipe(kind="report", parents=parents, settings={"metastra": VERSION})
-
-
-def _report_files(work: Workshop) -> dict[str, bytes]:
-    return {"report/index.html": page_bytes(work.report, split=work.split)}
-
-
 STAGES: tuple[Stage, ...] = (
     Stage(name="cohort", recipe=_cohort_recipe, make=_cohort_files),
     Stage(
@@ -107,6 +96,12 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(name="splits", recipe=_splits_recipe, make=_splits_files, needs=("cohort",)),
     *MODEL_STAGES,
-    Stage(name="report", recipe=_report_recipe, make=_report_files, needs=("cohort", "splits")),
+    Stage(
+        name="report",
+        recipe=report_recipe,
+        make=report_files,
+        needs=("cohort", "splits"),
+        uses=SHOWN_PRODUCTS,
+    ),
 )
 """In the order in which they run."""

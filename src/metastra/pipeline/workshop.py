@@ -185,6 +185,8 @@ class Stage:
         Its files.
     needs : tuple of str
         Stages whose products it is made from; it is left out where one of them gave none.
+    uses : tuple of str
+        Stages whose products it is made from where a run has them; it runs after them.
     skip : callable, optional
         Why a study has no use for the stage; an empty text where it has.
     wanted : callable
@@ -199,6 +201,7 @@ class Stage:
     recipe: Callable[[Workshop], Recipe]
     make: Callable[[Workshop], Mapping[str, bytes]]
     needs: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
     skip: Callable[[Workshop], str] | None = None
     wanted: Callable[[Workshop], bool] = always
     failed: Callable[[Workshop], int] = never

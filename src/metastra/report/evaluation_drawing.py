@@ -27,7 +27,7 @@ def draw_calibration(rows: Sequence[_Row], time_unit: str) -> Figure:
     Parameters
     ----------
     rows : sequence of mapping
-        Entries of ``calibration``, at most four.
+        Entries of ``calibration``, at most four; one with a ``title`` is headed by it.
     time_unit : str
         Of the horizons.
 
@@ -81,7 +81,7 @@ def _one_calibration(axes: Axes, row: _Row, time_unit: str) -> None:
     axes.set_aspect("equal")
     axes.set_xlabel("Given risk")
     axes.set_ylabel("Observed risk")
-    axes.set_title(f"By {row['horizon']:g} {time_unit}")
+    axes.set_title(row.get("title") or f"By {row['horizon']:g} {time_unit}")
     words = []
     for name, key in (("O/E", "oe_ratio"), ("slope", "slope"), ("ICI", "ici")):
         number = row[key]
@@ -91,7 +91,14 @@ def _one_calibration(axes: Axes, row: _Row, time_unit: str) -> None:
                 limits = f" ({number['lower']:.2f} to {number['upper']:.2f})"
             words.append(f"{name} {number['estimate']:.2f}{limits}")
     axes.text(
-        0.03, 0.97, "\n".join(words), transform=axes.transAxes, va="top", fontsize=TEXT_PT - 1
+        0.03,
+        0.97,
+        "\n".join(words),
+        transform=axes.transAxes,
+        va="top",
+        fontsize=TEXT_PT - 1,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.0},
+        zorder=4,
     )
 
 

@@ -173,7 +173,7 @@ def question_of(study: Study) -> str:
     """
     section = study.endpoint
     inputs = []
-    if any(cohort.slide_table for cohort in study.cohort):
+    if study.primary_model != "clinical":
         inputs.append("tissue slides")
     if study.clinical:
         columns = "columns" if len(study.clinical) > 1 else "column"
