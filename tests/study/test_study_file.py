@@ -207,14 +207,14 @@ def test_a_model_of_what_the_study_does_not_have_is_refused_with_its_line():
     tables = COMPLETE.replace('slide_table = "north/slides.csv"\n', "").replace(
         'slide_dir = "${METASTRA_SHARED}/north"\n', ""
     )
-    text = tables + '[model]\nprimary = "slides"\nepochs = [20, 10]\n'
+    text = tables + '[model]\nprimary = "slides"\nsteps = [20, 10]\n'
     found = problems_of(text)
     assert {code for code, _, _ in found} == {"ST006"}
     assert any(
         rows == (line_of(text, "primary ="),) and "no development cohort has slides" in said
         for _, rows, said in found
     )
-    assert any("epochs must ascend" in said for _, _, said in found)
+    assert any("steps must ascend" in said for _, _, said in found)
     head, rest = COMPLETE.split("[clinical]")
     text = head + rest[rest.index("[validation]") :] + '[model]\nprimary = "combined"\n'
     assert any("no predictors under [clinical]" in said for _, _, said in problems_of(text))

@@ -16,13 +16,14 @@ from metastra.errors import NotEstimable
 from metastra.survival.absolute_risk import absolute_risk
 from metastra.survival.cox import fit_cox
 from metastra.survival.outcome import Outcome
-from metastra.training.clinical import ClinicalTask, fit_clinical
+from metastra.training.clinical import fit_clinical
 from metastra.training.clinical_data import ClinicalData, fitted_predictors
 from metastra.training.out_of_fold import penalty_groups, predict_out_of_fold
 from metastra.training.penalty import choose_penalty, standardise
+from metastra.training.risk_layer import RiskTask
 from metastra.units import TimeUnit
 
-TASK = ClinicalTask(horizons=(1.0, 2.0), primary_horizon=2.0, time_unit=TimeUnit.YEARS)
+TASK = RiskTask(horizons=(1.0, 2.0), primary_horizon=2.0, time_unit=TimeUnit.YEARS)
 IMPUTE = MissingRule(rule="impute")
 PREDICTORS = (
     Predictor(name="age", kind="continuous", unit="years", missing=IMPUTE),
@@ -175,7 +176,7 @@ def test_few_competing_events_have_a_baseline_alone():
 
 def test_a_horizon_past_follow_up_is_refused():
     """The last follow-up is named."""
-    late = ClinicalTask(horizons=(9.0,), primary_horizon=9.0, time_unit=TimeUnit.YEARS)
+    late = RiskTask(horizons=(9.0,), primary_horizon=9.0, time_unit=TimeUnit.YEARS)
     data = patients()
     with pytest.raises(NotEstimable, match="horizon 9 years lies past the last follow-up at"):
         fit_clinical(data, data.development, np.arange(data.keys.size) % 4, late)
@@ -246,7 +247,7 @@ def test_a_required_predictor_that_is_missing_gives_no_risk():
     data = patients(predictors=(required, *PREDICTORS[1:]))
     lacking = np.isnan(data.values["age"][:, 0])
     fit = fit_clinical(data, data.development, np.arange(data.keys.size) % 4, TASK)
-    assert fit.n_without_required == lacking.sum() > 0
+    assert fit.n_incomplete == lacking.sum() > 0
     split, units = folds_of(data)
     made = predict_out_of_fold(data, split, units, TASK)
     assert np.isnan(made.risks[lacking]).all()

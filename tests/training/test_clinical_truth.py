@@ -16,12 +16,13 @@ from metastra.synthetic.generate import generate
 from metastra.synthetic.hazard import HazardModel
 from metastra.synthetic.patients import draw_patients
 from metastra.synthetic.risk import true_risk
-from metastra.training.clinical import ClinicalTask, fit_clinical
+from metastra.training.clinical import fit_clinical
 from metastra.training.clinical_data import ClinicalData
+from metastra.training.risk_layer import RiskTask
 from metastra.units import TimeUnit
 
 TWO_YEARS = 730.5
-TASK = ClinicalTask(horizons=(24.0,), primary_horizon=24.0, time_unit=TimeUnit.MONTHS)
+TASK = RiskTask(horizons=(24.0,), primary_horizon=24.0, time_unit=TimeUnit.MONTHS)
 _IMPUTE = MissingRule(rule="impute")
 PREDICTORS = (
     Predictor(name="age", kind="continuous", minimum=18.0, missing=_IMPUTE),

@@ -28,6 +28,7 @@ RESEARCH_USE = "Research use only. Not for diagnosis or treatment."
 Words = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
 Positive = Annotated[float, Field(gt=0)]
 Probability = Annotated[float, Field(gt=0, lt=1)]
+OptionalDigest = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
 
 
 class IntendedUse(Part):
@@ -130,13 +131,44 @@ class Cutpoints(Part):
 
 
 class SlideContract(Part):
-    """Which slides a model accepts; absent where no slides are used."""
+    """Which slides a model accepts, and what their features must be; absent where none are used."""
 
-    scanners: tuple[str, ...]
+    primary: Literal["combined", "slides"]
+    """Whether the risk rests on clinical predictors and slides, or on slides alone."""
+    encoder: str
+    """Name of the encoder; empty where the feature files of development did not say."""
+    encoder_digest: OptionalDigest = ""
+    """SHA-256 of its card, engine and precision included."""
+    engine: str = ""
+    precision: str = ""
+    """What computed the features, and how exactly."""
+    dimension: Annotated[int, Field(ge=1)]
+    """Features of a tile."""
+    names_digest: OptionalDigest = ""
+    """SHA-256 of the features' names; empty where they have none."""
+    target_mpp: Positive | None = None
+    """Micrometres per pixel at which the encoder saw the tiles."""
+    tile_px: Annotated[int, Field(ge=1)] | None = None
+    """Side of the tiles that the encoder saw, in pixels."""
+    tile_side_um: Positive | None = None
+    """Side of a tile in micrometres."""
+    quality_digest: OptionalDigest = ""
+    """SHA-256 of the rule by which tiles fall out."""
     stains: tuple[str, ...]
-    mpp_low: Positive
-    mpp_high: Positive
-    preprocessing: dict[str, str | float | int]
+    """Stains that are accepted."""
+    mpp_low: Positive | None = None
+    mpp_high: Positive | None = None
+    """Micrometres per level-0 pixel that are accepted: from half the finest to twice the coarsest
+    of development.  Slides outside are refused."""
+    validated_mpp_low: Positive | None = None
+    validated_mpp_high: Positive | None = None
+    """The finest and the coarsest of development; outside them a risk comes with a warning."""
+    scanners: tuple[str, ...] = ()
+    """Seen in development, where the slide tables say; another one is a warning."""
+    share_outside: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Share of features outside the typical range that 99 % of the development patients stayed
+    within; above it a risk comes with a warning."""
+    missing_rule: Words = "a patient without a usable slide gets no risk"
 
 
 class Contract(Part):
@@ -179,6 +211,8 @@ class Contract(Part):
         if len(set(names)) != len(names):
             found.append("a predictor stands twice in the contract")
         found += self._cutpoint_contradictions()
+        if self.slides is not None:
+            found += _slide_contradictions(self.slides, clinical=bool(self.predictors))
         for predictor in self.predictors:
             found += _predictor_contradictions(predictor)
         return found
@@ -195,6 +229,19 @@ class Contract(Part):
         if cuts.horizon not in self.horizons:
             found.append(f"the cut-points' horizon {cuts.horizon:g} is not among the horizons")
         return found
+
+
+def _slide_contradictions(slides: SlideContract, *, clinical: bool) -> list[str]:
+    found = []
+    limits = (slides.mpp_low, slides.validated_mpp_low, slides.validated_mpp_high, slides.mpp_high)
+    known = [value for value in limits if value is not None]
+    if len(known) not in (0, 4) or known != sorted(known):
+        found.append("slides: the accepted and the validated scales contradict each other")
+    if slides.primary == "combined" and not clinical:
+        found.append("slides: a combined model without clinical predictors")
+    if slides.encoder_digest and not (slides.encoder and slides.engine and slides.precision):
+        found.append("slides: a card of an encoder without name, engine or precision")
+    return found
 
 
 def _predictor_contradictions(predictor: Predictor) -> list[str]:

@@ -9,8 +9,12 @@
     ├── change_plan.json   what may change afterwards, and how that is tested
     ├── development.json   on whom it was fitted, for people
     ├── selftest.json      stored inputs and the outputs that belong to them
-    ├── model.safetensors  the numbers (kind ``linear``), or
+    ├── model.safetensors  the numbers (kind ``linear``; of the risk layer in kind ``slides``), or
     ├── external.json      the command (kind ``external``)
+    ├── slide_model.safetensors   from tiles to a slide score (kind ``slides``)
+    ├── pooled_model.safetensors  the linear one on pooled features, for comparison
+    ├── companions.safetensors    the other models' risk layers, the clinical baseline among them
+    ├── encoder.json       the card of the encoder whose features are read
     └── signature.json     over the bytes of bundle.json, once it is locked
 """
 
@@ -28,8 +32,10 @@ from metastra.storage.encode import json_bytes, parse_json
 
 __all__ = [
     "CHANGE_PLAN",
+    "COMPANIONS",
     "CONTRACT",
     "DEVELOPMENT",
+    "ENCODER",
     "EXTERNAL",
     "FILES_OF_KIND",
     "LARGEST_JSON_BYTES",
@@ -38,6 +44,7 @@ __all__ = [
     "MODEL",
     "MOST_ENTRIES",
     "PLAN",
+    "POOLED_MODEL",
     "SELFTEST",
     "SIGNATURE",
     "SLIDE_MODEL",
@@ -57,10 +64,17 @@ SELFTEST = "selftest.json"
 MODEL = "model.safetensors"
 EXTERNAL = "external.json"
 SLIDE_MODEL = "slide_model.safetensors"
+POOLED_MODEL = "pooled_model.safetensors"
+COMPANIONS = "companions.safetensors"
+ENCODER = "encoder.json"
 
 _COMMON = (CONTRACT, PLAN, CHANGE_PLAN, DEVELOPMENT, SELFTEST)
 FILES_OF_KIND: Mapping[str, frozenset[str]] = MappingProxyType(
-    {"linear": frozenset({*_COMMON, MODEL}), "external": frozenset({*_COMMON, EXTERNAL})}
+    {
+        "linear": frozenset({*_COMMON, MODEL}),
+        "external": frozenset({*_COMMON, EXTERNAL}),
+        "slides": frozenset({*_COMMON, MODEL, SLIDE_MODEL, POOLED_MODEL, COMPANIONS, ENCODER}),
+    }
 )
 """Exactly these files stand in the manifest of each kind of bundle."""
 

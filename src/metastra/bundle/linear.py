@@ -101,13 +101,13 @@ class LinearModel:
         relative = {cause: np.exp(x @ coef) for cause, coef in self.coef.items()}
         return risk_from_hazards(relative, self.times_days, self.jumps, at, cause=1)
 
-    def to_bytes(self) -> bytes:
-        """Write the model as safetensors.
+    def tensors(self) -> dict[str, _Array]:
+        """Name the numbers of the model.
 
         Returns
         -------
-        bytes
-            Equal models give equal bytes.
+        dict of str to ndarray of float64
+            As they stand in a bundle.
         """
         tensors = {
             "centre": self.centre,
@@ -118,10 +118,22 @@ class LinearModel:
         for cause, coef in self.coef.items():
             tensors[f"coef_{CAUSES[cause]}"] = coef
             tensors[f"jumps_{CAUSES[cause]}"] = self.jumps[cause]
-        return tensor_bytes(tensors)
+        return tensors
+
+    def to_bytes(self) -> bytes:
+        """Write the model as safetensors.
+
+        Returns
+        -------
+        bytes
+            Equal models give equal bytes.
+        """
+        return tensor_bytes(self.tensors())
 
     @classmethod
-    def from_bytes(cls, data: bytes, contract: Contract) -> LinearModel:
+    def from_bytes(
+        cls, data: bytes, contract: Contract, *, n_columns: int | None = None
+    ) -> LinearModel:
         """Read a model and hold it against its contract.
 
         Parameters
@@ -130,6 +142,8 @@ class LinearModel:
             Safetensors.
         contract : Contract
             Names the columns, the causes and the horizons.
+        n_columns : int, optional
+            Of the model; those of the contract's predictors when left out.
 
         Returns
         -------
@@ -142,30 +156,62 @@ class LinearModel:
             BU008 for another layout, BU010 for numbers that cannot be a model.
         """
         p = sum(len(predictor.columns) for predictor in contract.predictors)
+        widths = {"": p if n_columns is None else n_columns}
+        return cls.several(data, contract, widths, file=MODEL)[""]
+
+    @classmethod
+    def several(
+        cls, data: bytes, contract: Contract, widths: Mapping[str, int], *, file: str
+    ) -> dict[str, LinearModel]:
+        """Read models that stand in one file and hold each against the contract.
+
+        Parameters
+        ----------
+        data : bytes
+            Safetensors.
+        contract : Contract
+            Names the causes and the horizons.
+        widths : mapping of str to int
+            What stands before the names of a model's tensors, and how many columns it has.
+        file : str
+            What the file is called in an error.
+
+        Returns
+        -------
+        dict of str to LinearModel
+            By what stands before their names.
+
+        Raises
+        ------
+        BundleError
+            BU008 for another layout, BU010 for numbers that cannot be a model.
+        """
         causes = [1, 2] if contract.endpoint.competing else [1]
-        expected: dict[str, tuple[int | str, ...]] = {
-            "centre": (p,),
-            "scale": (p,),
-            "times_days": ("m",),
-            "last_time_days": (1,),
-        }
-        for cause in causes:
-            expected[f"coef_{CAUSES[cause]}"] = (p,)
-            expected[f"jumps_{CAUSES[cause]}"] = ("m",)
-        tensors = read_tensors(data, expected)
-        model = cls(
-            centre=tensors["centre"],
-            scale=tensors["scale"],
-            coef={cause: tensors[f"coef_{CAUSES[cause]}"] for cause in causes},
-            times_days=tensors["times_days"],
-            jumps={cause: tensors[f"jumps_{CAUSES[cause]}"] for cause in causes},
-            last_time_days=float(tensors["last_time_days"][0]),
-        )
-        if found := model.contradictions(contract):
-            where = Where(file=MODEL)
-            problems = [problem("BU010", text, where=where) for text in found]
+        expected: dict[str, tuple[int | str, ...]] = {}
+        for prefix, p in widths.items():
+            expected |= _shapes(prefix, p, causes)
+        tensors = read_tensors(data, expected, file=file)
+        models = {prefix: cls._of(tensors, prefix, causes) for prefix in widths}
+        where = Where(file=file)
+        problems = [
+            problem("BU010", f"{prefix.rstrip('.')}: {text}" if prefix else text, where=where)
+            for prefix, model in models.items()
+            for text in model.contradictions(contract)
+        ]
+        if problems:
             raise BundleError("the bundle contradicts itself", problems)
-        return model
+        return models
+
+    @classmethod
+    def _of(cls, tensors: Mapping[str, _Array], prefix: str, causes: list[int]) -> LinearModel:
+        return cls(
+            centre=tensors[f"{prefix}centre"],
+            scale=tensors[f"{prefix}scale"],
+            coef={cause: tensors[f"{prefix}coef_{CAUSES[cause]}"] for cause in causes},
+            times_days=tensors[f"{prefix}times_days"],
+            jumps={cause: tensors[f"{prefix}jumps_{CAUSES[cause]}"] for cause in causes},
+            last_time_days=float(tensors[f"{prefix}last_time_days"][0]),
+        )
 
     def contradictions(self, contract: Contract) -> list[str]:
         """Look for numbers that cannot be a model of this contract.
@@ -203,3 +249,18 @@ class LinearModel:
         if not np.isfinite(x).all():
             raise DataError("columns hold a missing value; the rule for missing values comes first")
         return (x - self.centre) / self.scale
+
+
+def _shapes(prefix: str, p: int, causes: list[int]) -> dict[str, tuple[int | str, ...]]:
+    """Say which tensors a model of p columns has."""
+    jumps = f"{prefix}m"
+    shapes: dict[str, tuple[int | str, ...]] = {
+        f"{prefix}centre": (p,),
+        f"{prefix}scale": (p,),
+        f"{prefix}times_days": (jumps,),
+        f"{prefix}last_time_days": (1,),
+    }
+    for cause in causes:
+        shapes[f"{prefix}coef_{CAUSES[cause]}"] = (p,)
+        shapes[f"{prefix}jumps_{CAUSES[cause]}"] = (jumps,)
+    return shapes

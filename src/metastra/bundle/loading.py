@@ -35,7 +35,7 @@ def open_bundle(
     locked : bool
         Refuse a draft.
     self_test : bool
-        Run the numeric self-test, which for kind ``linear`` takes milliseconds.  The program of a
+        Run the numeric self-test, which takes milliseconds.  The program of a
         foreign model is never started here.
     program_dir : Path, optional
         Where a foreign program lies on this machine; by default the folder that was recorded.
@@ -65,7 +65,7 @@ def open_bundle(
         found = f"signed by {bundle.key_id}"
         if trusted.find(bundle.signature.key_id) is None:
             problems.append(problem("BU013", found, where=Where(file=SIGNATURE)))
-    if self_test and bundle.kind == "linear" and not problems:
+    if self_test and bundle.kind != "external" and not problems:
         problems = run_self_test(bundle)
     if problems:
         raise BundleError(f"the bundle {path.name!r} is refused", problems)

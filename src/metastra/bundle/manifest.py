@@ -52,7 +52,7 @@ class Manifest(Part):
     """``bundle.json``."""
 
     format: Literal["metastra-bundle-1"] = "metastra-bundle-1"
-    kind: Literal["linear", "external"]
+    kind: Literal["linear", "external", "slides"]
     name: Name
     """Of the study or the model; versions are counted within it."""
     version: Annotated[int, Field(ge=1)] = 1

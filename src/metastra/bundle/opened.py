@@ -11,12 +11,16 @@ from metastra.bundle.contract import Contract
 from metastra.bundle.folder import FolderReading
 from metastra.bundle.layout import (
     CHANGE_PLAN,
+    COMPANIONS,
     CONTRACT,
     DEVELOPMENT,
+    ENCODER,
     EXTERNAL,
     MODEL,
     PLAN,
+    POOLED_MODEL,
     SELFTEST,
+    SLIDE_MODEL,
     Part,
     read_part,
 )
@@ -24,6 +28,18 @@ from metastra.bundle.linear import LinearModel
 from metastra.bundle.manifest import Manifest, Signature
 from metastra.bundle.parts import Development, ExternalModel, SelfTest
 from metastra.bundle.plans import AnalysisPlan, ChangePlan
+from metastra.bundle.slide_model import SlideModel
+from metastra.bundle.slide_parts import (
+    EncoderStatement,
+    SlideDevelopment,
+    SlideParts,
+    SlideSelfTest,
+    companions_of,
+    n_inputs,
+    parts_contradictions,
+    read_companions,
+    refused,
+)
 from metastra.catalogue import problem
 from metastra.errors import BundleError, ConfigError, Problem, Where
 
@@ -55,7 +71,9 @@ class Bundle:
     self_test : SelfTest
         Stored inputs and outputs.
     model : LinearModel or ExternalModel
-        The numbers, or the command.
+        The numbers, or the command; of kind ``slides`` the numbers of the primary risk layer.
+    slides : SlideParts or None
+        What reads the slides, with kind ``slides``.
     program_dir : Path or None
         Where a foreign program lies on this machine; None for the folder that was recorded.
     """
@@ -69,6 +87,7 @@ class Bundle:
     development: Development
     self_test: SelfTest
     model: LinearModel | ExternalModel = field(repr=False)
+    slides: SlideParts | None = field(default=None, repr=False)
     program_dir: Path | None = None
 
     @property
@@ -78,7 +97,7 @@ class Bundle:
 
     @property
     def kind(self) -> str:
-        """``"linear"`` or ``"external"``."""
+        """``"linear"``, ``"external"`` or ``"slides"``."""
         return self.manifest.kind
 
     @property
@@ -156,16 +175,20 @@ def assemble(path: Path, reading: FolderReading) -> Bundle:
     def part(kind: type[_P], name: str) -> _P | None:
         return _try(lambda: read_part(kind, name, reading.files[name]), problems)
 
+    on_slides = manifest.kind == "slides"
     contract = part(Contract, CONTRACT)
     plan = part(AnalysisPlan, PLAN)
     change_plan = part(ChangePlan, CHANGE_PLAN)
-    development = part(Development, DEVELOPMENT)
-    self_test = part(SelfTest, SELFTEST)
+    development = part(SlideDevelopment if on_slides else Development, DEVELOPMENT)
+    self_test = part(SlideSelfTest if on_slides else SelfTest, SELFTEST)
     if contract is not None:
         problems += _contradictions(manifest, contract, plan, self_test)
     model: LinearModel | ExternalModel | None = None
+    slides: SlideParts | None = None
     if contract is not None and not problems:
         model = _try(lambda: _model(manifest, contract, reading.files), problems)
+        if on_slides:
+            slides = _try(lambda: _slide_parts(contract, reading.files), problems)
     if (
         problems
         or contract is None
@@ -186,6 +209,7 @@ def assemble(path: Path, reading: FolderReading) -> Bundle:
         development=development,
         self_test=self_test,
         model=model,
+        slides=slides,
     )
 
 
@@ -203,13 +227,32 @@ def _try(read: Callable[[], _T], problems: list[Problem]) -> _T | None:
 def _model(
     manifest: Manifest, contract: Contract, files: dict[str, bytes]
 ) -> LinearModel | ExternalModel:
-    if manifest.kind == "linear":
-        return LinearModel.from_bytes(files[MODEL], contract)
+    if manifest.kind != "external":
+        primary = "clinical" if contract.slides is None else contract.slides.primary
+        return LinearModel.from_bytes(files[MODEL], contract, n_columns=n_inputs(primary, contract))
     model = read_part(ExternalModel, EXTERNAL, files[EXTERNAL])
     found = model.contradictions(len(contract.horizons))
     if found:
         raise BundleError("", [_contradiction(EXTERNAL, text) for text in found])
     return model
+
+
+def _slide_parts(contract: Contract, files: dict[str, bytes]) -> SlideParts:
+    slides = contract.slides
+    if slides is None:
+        raise refused(CONTRACT, ["it says nothing of slides"])
+    encoder = read_part(EncoderStatement, ENCODER, files[ENCODER])
+    if found := encoder.contradictions(slides):
+        raise refused(ENCODER, found)
+    parts = SlideParts(
+        model=SlideModel.from_bytes(files[SLIDE_MODEL], slides.dimension),
+        pooled=SlideModel.from_bytes(files[POOLED_MODEL], slides.dimension),
+        companions=read_companions(files[COMPANIONS], contract),
+        encoder=encoder,
+    )
+    if found := parts_contradictions(parts, slides):
+        raise refused(POOLED_MODEL, found)
+    return parts
 
 
 def _contradictions(
@@ -223,8 +266,11 @@ def _contradictions(
     found += [
         (CONTRACT, f"{predictor.name}: no program is there to pass cells to")
         for predictor in contract.predictors
-        if manifest.kind == "linear" and predictor.missing.rule == "pass"
+        if manifest.kind != "external" and predictor.missing.rule == "pass"
     ]
+    if (contract.slides is not None) != (manifest.kind == "slides"):
+        said = "of slides" if contract.slides is not None else "nothing of slides"
+        found.append((CONTRACT, f"it speaks {said} in a bundle of kind {manifest.kind}"))
     if plan is not None:
         found += [(PLAN, text) for text in plan.contradictions()]
         if plan.primary.horizon not in contract.horizons:
@@ -249,6 +295,8 @@ def _selftest_contradictions(contract: Contract, test: SelfTest) -> list[str]:
         found.append(f"its risks are not {shape[0]} rows of {shape[1]} horizons")
     if test.risk_scores and len(test.risk_scores) != shape[0]:
         found.append("it has not one score for each row")
+    if isinstance(test, SlideSelfTest) and contract.slides is not None:
+        found += test.contradictions(contract.slides, companions_of(contract))
     return found
 
 

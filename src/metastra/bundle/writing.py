@@ -10,21 +10,26 @@ from typing import Literal
 from metastra.bundle.contract import Contract
 from metastra.bundle.layout import (
     CHANGE_PLAN,
+    COMPANIONS,
     CONTRACT,
     DEVELOPMENT,
+    ENCODER,
     EXTERNAL,
     FILES_OF_KIND,
     MANIFEST,
     MODEL,
     PLAN,
+    POOLED_MODEL,
     SELFTEST,
     SIGNATURE,
+    SLIDE_MODEL,
     part_bytes,
 )
 from metastra.bundle.linear import LinearModel
 from metastra.bundle.manifest import Manifest, Seal, Signature, StoredPart
 from metastra.bundle.parts import Development, ExternalModel, SelfTest
 from metastra.bundle.plans import AnalysisPlan, ChangePlan
+from metastra.bundle.slide_parts import SlideParts, companion_bytes
 from metastra.digest import digest_bytes
 from metastra.errors import ConfigError, LockedError
 from metastra.signing import PrivateKey
@@ -44,6 +49,7 @@ def bundle_files(
     self_test: SelfTest,
     model: LinearModel | ExternalModel,
     parents: Mapping[str, str],
+    slides: SlideParts | None = None,
     seed: int | None = None,
     version: int = 1,
     replaces: str | None = None,
@@ -60,6 +66,8 @@ def bundle_files(
         Decides the kind.
     parents : mapping of str to str
         Digests of what it was made from.
+    slides : SlideParts, optional
+        What reads slides; makes the bundle one of kind ``slides``.
     seed : int, optional
         Of the study.
     version : int
@@ -72,7 +80,7 @@ def bundle_files(
     dict of str to bytes
         By name; the same for the same arguments.
     """
-    kind: Literal["linear", "external"] = "linear"
+    kind: Literal["linear", "external", "slides"] = "linear"
     files = {
         CONTRACT: part_bytes(contract),
         PLAN: part_bytes(plan),
@@ -85,6 +93,12 @@ def bundle_files(
     else:
         kind = "external"
         files[EXTERNAL] = part_bytes(model)
+    if slides is not None:
+        kind = "slides"
+        files[SLIDE_MODEL] = slides.model.to_bytes()
+        files[POOLED_MODEL] = slides.pooled.to_bytes()
+        files[COMPANIONS] = companion_bytes(slides.companions)
+        files[ENCODER] = part_bytes(slides.encoder)
     manifest = Manifest(
         kind=kind,
         name=name,

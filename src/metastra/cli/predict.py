@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from metastra.cli.console import RESEARCH_USE, print_json, print_problems, result, say
 from metastra.cli.exits import Exit, verb
 from metastra.cli.options import AsJson, ProgramDir, table_format
+from metastra.errors import ConfigError
+
+if TYPE_CHECKING:
+    from metastra.cohort.tables import TableFormat
+    from metastra.pipeline.given_slides import SlideSource
 
 __all__ = ["register"]
 
@@ -22,6 +28,36 @@ _Table = Annotated[
 ]
 _Out = Annotated[Path, typer.Option(metavar="CSV", help="Table of predictions.")]
 _Id = Annotated[str, typer.Option("--id", metavar="COL", help="Column of the patients' ids.")]
+_SlideTable = Annotated[
+    Path | None,
+    typer.Option(
+        "--slide-table",
+        metavar="CSV",
+        help="PATIENT, FILENAME, and where known MPP, STAIN, SCANNER: for bundles of slides.",
+        show_default=False,
+    ),
+]
+_SlideDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--slide-dir",
+        metavar="DIR",
+        help="Folder of the slides or feature files (.h5); by default the slide table's.",
+        show_default=False,
+    ),
+]
+_Features = Annotated[
+    Path | None,
+    typer.Option(
+        "--features",
+        metavar="DIR",
+        help="Folder of the features that are made or reused; by default beside the output.",
+        show_default=False,
+    ),
+]
+_Workers = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Slides at a time; one a core by default.")
+]
 _Trust = Annotated[
     list[Path] | None,
     typer.Option(
@@ -37,6 +73,12 @@ _Delimiter = Annotated[
 ]
 
 
+_EPILOG = (
+    "Example: metastra predict my-study/run/bundle new.csv --slide-table slides.csv "
+    "--slide-dir slides --out risks.csv"
+)
+
+
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line.
 
@@ -46,12 +88,16 @@ def register(app: typer.Typer) -> None:
         The command line.
     """
 
-    @app.command(epilog="Example: metastra predict my-study/run/bundle new.csv --out risks.csv")
+    @app.command(epilog=_EPILOG)
     @verb
     def predict(
         bundle: _Bundle,
         table: _Table,
         out: _Out,
+        slide_table: _SlideTable = None,
+        slide_dir: _SlideDir = None,
+        features: _Features = None,
+        workers: _Workers = None,
         id_column: _Id = "PATIENT",
         trust: _Trust = None,
         program_dir: ProgramDir = None,
@@ -61,24 +107,55 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Predict new patients; what lies outside the bundle's contract is refused."""
         from metastra.pipeline.predict import predict_table
+        from metastra.progress import automatic_progress, use_progress
         from metastra.signing import load_trusted
 
-        summary = predict_table(
-            bundle,
-            table,
-            out,
-            id_column=id_column,
-            written=table_format(decimal, delimiter),
-            trusted=load_trusted(trust) if trust else None,
-            program_dir=program_dir,
-        )
+        written = table_format(decimal, delimiter)
+        slides = None
+        if slide_table is not None:
+            slides = _source(slide_table, slide_dir, features or _beside(out), written, workers)
+        elif slide_dir is not None or features is not None:
+            raise ConfigError("--slide-dir and --features belong to --slide-table CSV")
+        with use_progress(automatic_progress()):
+            summary = predict_table(
+                bundle,
+                table,
+                out,
+                id_column=id_column,
+                written=written,
+                slides=slides,
+                trusted=load_trusted(trust) if trust else None,
+                program_dir=program_dir,
+            )
         if as_json:
             print_json({**summary.to_json(), "out": str(out), "research_use": RESEARCH_USE})
         else:
             print_problems(summary.problems)
             known = summary.n - summary.n_not_assessable
             result(f"{summary.n} patients, {known} with a risk, written to {out}")
+            if summary.slides is not None:
+                told = ", ".join(f"{count} {state}" for state, count in summary.slides.items())
+                result(f"slides: {told or 'none'}")
             result(f"bundle {summary.bundle.digest}")
             say(RESEARCH_USE)
-        if summary.n_not_assessable:
+        if summary.n_not_assessable or (summary.slides or {}).get("failed"):
             raise typer.Exit(int(Exit.SOME_FAILED))
+
+
+def _beside(out: Path) -> Path:
+    return out.with_name(f"{out.stem}-features")
+
+
+def _source(
+    table: Path, folder: Path | None, store: Path, written: TableFormat, workers: int | None
+) -> SlideSource:
+    from metastra.pipeline.given_slides import SlideSource
+
+    return SlideSource(
+        table=table,
+        folder=table.parent if folder is None else folder,
+        store=store,
+        written=written,
+        workers=workers or len(os.sched_getaffinity(0)),
+        tell=say,
+    )

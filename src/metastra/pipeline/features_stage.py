@@ -14,7 +14,12 @@ from metastra.extraction.job import SlideJob, spec_for
 from metastra.extraction.slide import QUALITY_RULE
 from metastra.features.store import FeatureStore
 from metastra.pipeline.qc_review import REVIEW, read_review
-from metastra.pipeline.study_slides import StudySlide, slides_parent_digest, study_slides
+from metastra.pipeline.study_slides import (
+    FEATURES_PREFIX,
+    StudySlide,
+    slides_parent_digest,
+    study_slides,
+)
 from metastra.pipeline.workshop import Workshop
 from metastra.storage import (
     Depth,
@@ -29,7 +34,6 @@ from metastra.storage import (
 __all__ = ["features_failed", "features_files", "features_lost", "features_recipe_of_stage"]
 
 _INDEX = "features.json"
-_PREFIX = "features/"
 
 
 def features_recipe_of_stage(work: Workshop) -> Recipe:
@@ -137,7 +141,7 @@ def features_lost(work: Workshop) -> tuple[str, ...]:
         index: Mapping[str, Any] = read_product_json(work.opened.run_dir, "features")
     except IntegrityError:
         return ()
-    store = FeatureStore(work.opened.run_dir, _PREFIX)
+    store = FeatureStore(work.opened.run_dir, FEATURES_PREFIX)
     lost = [
         row["slide"]
         for row in index["slides"]
@@ -155,7 +159,7 @@ def _job(work: Workshop, slide: StudySlide, overridden: tuple[str, ...]) -> Slid
         name=slide.name,
         shown=slide.name,
         folder=str(work.opened.run_dir),
-        prefix=_PREFIX,
+        prefix=FEATURES_PREFIX,
         encoder=section.encoder,
         target_mpp=spec.target_mpp,
         tile_px=spec.tile_px,
@@ -184,7 +188,7 @@ def _row(slide: StudySlide, fate: SlideFate) -> dict[str, Any]:
     outcome, failure = fate.outcome, fate.failure
     if outcome is not None:
         row |= {
-            "features": Path(_PREFIX, f"{outcome.name}.h5").as_posix(),
+            "features": Path(FEATURES_PREFIX, f"{outcome.name}.h5").as_posix(),
             "n_tiles": outcome.n_tiles,
             "n_grid": outcome.n_grid,
             "dropped": dict(sorted(outcome.dropped.items())),

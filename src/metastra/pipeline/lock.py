@@ -19,7 +19,7 @@ from metastra.errors import ConfigError, IntegrityError, Problem
 from metastra.evaluation.design import Design, design_study
 from metastra.evaluation.design_plan import DesignPlan
 from metastra.pipeline.design import design_document
-from metastra.pipeline.stages_model import BUNDLE_DIR
+from metastra.pipeline.model_recipes import BUNDLE_DIR
 from metastra.signing import PrivateKey
 from metastra.storage import (
     completeness,

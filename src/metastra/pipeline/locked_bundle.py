@@ -9,7 +9,7 @@ from metastra.bundle.layout import SIGNATURE
 from metastra.bundle.writing import refuse_locked
 from metastra.digest import digest_bytes
 from metastra.errors import LockedError
-from metastra.pipeline.stages_model import BUNDLE_DIR, bundle_recipe
+from metastra.pipeline.model_recipes import BUNDLE_DIR, bundle_recipe
 from metastra.pipeline.workshop import Stage, Workshop
 from metastra.storage import Manifest, Recipe, StoredFile, completeness
 from metastra.storage.records import finished_record
@@ -88,7 +88,7 @@ def locked_refusal(work: Workshop, stages: Mapping[str, Stage], stale: Collectio
             parents[name] = _digest_of(name, stages[name].make(work))
         else:
             parents[name] = finished_record(run_dir, name).digest
-    reasons = completeness(run_dir, "bundle", bundle_recipe(parents)).reasons
+    reasons = completeness(run_dir, "bundle", bundle_recipe(work.opened.study, parents)).reasons
     return refusal_words(run_dir, "; ".join(reasons)) if reasons else ""
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,9 @@ PREDICTION_COLUMNS = (
     "reason",
     "note",
 )
-"""Of every table of predictions; a study's also has time, event and, with delayed entry, entry."""
+"""Of every table of predictions; a study's also has time, event and, with delayed entry, entry,
+and a model that reads slides gives ``risk_…`` for each of its models, ``slide_score`` and
+``n_tiles``."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -58,6 +60,10 @@ class PredictionRows:
         What the model looks at.
     predicted_at : str
         UTC; empty in a run, whose completion record has the time.
+    models : mapping of str to ndarray of shape (n, t)
+        Risks of every model by name, the baseline first; empty for models of tables alone.
+    slide_scores, n_tiles : ndarray of shape (n,) or None
+        What the slide model said, and of how many tiles; None for models of tables alone.
     """
 
     ids: Sequence[str]
@@ -72,6 +78,17 @@ class PredictionRows:
     cohorts: Sequence[str | None]
     modalities: str = "clinical"
     predicted_at: str = ""
+    models: Mapping[str, _Array] = field(default_factory=dict)
+    slide_scores: _Array | None = None
+    n_tiles: NDArray[np.int64] | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns of `rows`."""
+        further = [f"risk_{name}" for name in self.models]
+        further += ["slide_score"] if self.slide_scores is not None else []
+        further += ["n_tiles"] if self.n_tiles is not None else []
+        return [*PREDICTION_COLUMNS, *further]
 
     def rows(self, index: int) -> list[list[object]]:
         """Write one patient.
@@ -84,10 +101,15 @@ class PredictionRows:
         Returns
         -------
         list of list
-            A row for each horizon, in the order of `PREDICTION_COLUMNS`.
+            A row for each horizon, in the order of `columns`.
         """
         score, group = _number(self.scores[index]), self.groups[index]
         scope = self.reasons[index] is None
+        last: list[object] = []
+        if self.slide_scores is not None:
+            last.append(_number(self.slide_scores[index]))
+        if self.n_tiles is not None:
+            last.append(int(self.n_tiles[index]))
         return [
             [
                 self.ids[index],
@@ -103,8 +125,12 @@ class PredictionRows:
                 scope,
                 self.reasons[index],
                 self.notes[index] or None,
+                *(_number(risks[index, position]) for risks in self.models.values()),
+                *last,
             ]
-            for horizon, risk in zip(self.horizons, self.risks[index], strict=True)
+            for position, (horizon, risk) in enumerate(
+                zip(self.horizons, self.risks[index], strict=True)
+            )
         ]
 
 
@@ -124,7 +150,7 @@ def predictions_csv(made: PredictionRows, cohort: Cohort | None = None) -> bytes
     bytes
         CSV.
     """
-    columns = list(PREDICTION_COLUMNS)
+    columns = made.columns
     outcomes: list[list[object]] = [[] for _ in made.ids]
     if cohort is not None:
         unit = cohort.study.endpoint.time_unit

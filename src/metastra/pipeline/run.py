@@ -14,12 +14,14 @@ from metastra.pipeline.locked_bundle import is_locked, locked_refusal, refusal_w
 from metastra.pipeline.opening import OpenedStudy
 from metastra.pipeline.page import page_bytes
 from metastra.pipeline.stages import STAGES
+from metastra.pipeline.stages_slides import DECISIONS
 from metastra.pipeline.workshop import Stage, Workshop
 from metastra.progress import track
 from metastra.storage import (
     completeness,
     hold,
     json_bytes,
+    parse_json,
     read_record,
     remove_product,
     sweep_orphans,
@@ -358,5 +360,14 @@ def _decided(work: Workshop, summary: RunSummary) -> dict[str, Any]:
             for item in summary.results
             if item.digest is None and item.reasons
         },
+        **_models(work),
         "research_use": "Research use only. Not for diagnosis or treatment.",
     }
+
+
+def _models(work: Workshop) -> dict[str, Any]:
+    """Say what was chosen for a model that reads slides, as the predictions' product has it."""
+    record = read_record(work.opened.run_dir, "predictions")
+    if record is None or DECISIONS not in record.files:
+        return {}
+    return {"models": parse_json((work.opened.run_dir / DECISIONS).read_bytes())}

@@ -1,89 +1,49 @@
-"""The stages of the clinical model: bundle, predictions, evaluation."""
+"""The stages of a model: bundle, predictions, evaluation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
-
-import numpy as np
-
-from metastra.bundle.columns import table_in_memory
 from metastra.bundle.loading import open_bundle
 from metastra.bundle.opened import Bundle
 from metastra.bundle.predicting import Predicted, predict
 from metastra.bundle.writing import refuse_locked
 from metastra.cohort.cohort import Cohort
-from metastra.errors import DataError, NotEstimable
-from metastra.evaluation.patients import Settings
-from metastra.evaluation.request import Request
-from metastra.pipeline.evaluate import evaluation_pages, judge
-from metastra.pipeline.plan_of_bundle import evaluation_plan
+from metastra.pipeline.evaluation_stage import evaluation_files, evaluation_recipe
+from metastra.pipeline.external_tables import external_tables
+from metastra.pipeline.model_recipes import BUNDLE_DIR, bundle_recipe, fits_slides, no_model
 from metastra.pipeline.predictions_table import PredictionRows, predictions_csv
+from metastra.pipeline.stages_slides import (
+    slide_bundle_recipe,
+    slide_bundle_stage,
+    slide_predictions_recipe,
+    slide_predictions_stage,
+)
 from metastra.pipeline.workshop import Stage, Workshop
-from metastra.storage import Origin, Parent, Recipe, completeness, json_bytes, product_parent
+from metastra.storage import Recipe, completeness, product_parent
 from metastra.storage.records import finished_record
 from metastra.training.clinical import fit_clinical
-from metastra.training.clinical_bundle import clinical_bundle_files, clinical_task
+from metastra.training.clinical_bundle import clinical_bundle_files, risk_task
 from metastra.training.clinical_data import ClinicalData
 from metastra.training.out_of_fold import OutOfFold, penalty_groups, predict_out_of_fold
-from metastra.version import VERSION
 
-__all__ = ["BUNDLE_DIR", "MODEL_STAGES", "bundle_recipe"]
-
-BUNDLE_DIR = "bundle"
-"""Folder of the bundle in a run."""
-
-_BOOTSTRAP = 1000
+__all__ = ["MODEL_STAGES"]
 
 
-def _no_model(work: Workshop) -> str:
-    """Say why the study has no clinical model; empty where it has one."""
-    study = work.opened.study
-    if not study.clinical:
-        return "the study declares no predictors under [clinical]"
-    if study.endpoint.kind != "survival":
-        return f"models are fitted for survival endpoints; this one is {study.endpoint.kind}"
-    if not study.endpoint.horizons:
-        return "the study declares no horizons"
-    return ""
-
-
-def bundle_recipe(digests: Mapping[str, str]) -> Recipe:
-    """Say what the bundle is made from.
-
-    Parameters
-    ----------
-    digests : mapping of str to str
-        Of the products ``cohort`` and ``splits``.
-
-    Returns
-    -------
-    Recipe
-        Of the stage ``bundle``.
-    """
-    return Recipe(
-        kind="bundle",
-        parents={
-            name: Parent(origin=Origin.PRODUCT, ref=name, digest=digest)
-            for name, digest in digests.items()
-        },
-        settings={"model": "clinical", "layout": 1},
-    )
+def _of_tables(work: Workshop) -> bool:
+    """Whether the study's model reads no slides."""
+    return not fits_slides(work)
 
 
 def _bundle_recipe(work: Workshop) -> Recipe:
     run_dir = work.opened.run_dir
-    return bundle_recipe(
-        {name: finished_record(run_dir, name).digest for name in ("cohort", "splits")}
-    )
+    digests = {name: finished_record(run_dir, name).digest for name in ("cohort", "splits")}
+    return bundle_recipe(work.opened.study, digests)
 
 
 def _bundle_files(work: Workshop) -> dict[str, bytes]:
     run_dir, study = work.opened.run_dir, work.opened.study
     changes = completeness(run_dir, "bundle", _bundle_recipe(work)).reasons
     refuse_locked(run_dir / BUNDLE_DIR, "; ".join(changes) or "it would be fitted again")
-    data, task = work.clinical, clinical_task(study)
+    data, task = work.clinical, risk_task(study)
     groups = penalty_groups(work.split, None, data, work.units)
     fit = fit_clinical(data, data.development, groups, task)
     parents = {
@@ -103,30 +63,18 @@ def _predictions_recipe(work: Workshop) -> Recipe:
 def _predictions_files(work: Workshop) -> dict[str, bytes]:
     cohort, data = work.cohort, work.clinical
     bundle = open_bundle(work.opened.run_dir / BUNDLE_DIR)
-    inside = predict_out_of_fold(data, work.split, work.units, clinical_task(work.opened.study))
-    outside = _by_bundle(bundle, cohort, data)
+    inside = predict_out_of_fold(data, work.split, work.units, risk_task(work.opened.study))
+    outside = _by_bundle(work, bundle)
     rows = _rows(bundle, cohort, data, inside, outside)
     return {"predictions.csv": predictions_csv(rows, cohort)}
 
 
-def _by_bundle(
-    bundle: Bundle, cohort: Cohort, data: ClinicalData
-) -> dict[int, tuple[Predicted, int]]:
-    """Predict each cohort that was not fitted on, in its own decimal mark."""
-    names = [predictor.name for predictor in bundle.contract.predictors]
+def _by_bundle(work: Workshop, bundle: Bundle) -> dict[int, tuple[Predicted, int]]:
+    """Predict each cohort that was not fitted on."""
     found: dict[int, tuple[Predicted, int]] = {}
-    for section in cohort.study.cohort:
-        at = np.flatnonzero((cohort.cohort_names == section.name) & ~data.development)
-        if not at.size:
-            continue
-        table = table_in_memory(
-            [cohort.patients[index].values for index in at],
-            names,
-            name=section.clini_table,
-            decimal=section.clini_format.decimal,
-        )
+    for rows, table in external_tables(work, bundle):
         made = predict(bundle, table)
-        found |= {int(index): (made, place) for place, index in enumerate(at)}
+        found |= {int(index): (made, place) for place, index in enumerate(rows)}
     return found
 
 
@@ -165,87 +113,45 @@ def _rows(
     )
 
 
-def _evaluation_recipe(work: Workshop) -> Recipe:
-    run_dir = work.opened.run_dir
-    return Recipe(
-        kind="evaluation",
-        parents={name: product_parent(run_dir, name) for name in ("bundle", "predictions")},
-        settings={
-            "bootstrap": _BOOTSTRAP,
-            "seed": work.opened.study.study.seed,
-            "metastra": VERSION,
-        },
-    )
-
-
-def _evaluation_files(work: Workshop) -> dict[str, bytes]:
-    run_dir, study = work.opened.run_dir, work.opened.study
-    bundle = open_bundle(run_dir / BUNDLE_DIR)
-    cuts = bundle.contract.cutpoints
-    request = Request(
-        predictions=run_dir / "predictions.csv",
-        time="time",
-        event="event",
-        entry=None if work.cohort.entry_days is None else "entry",
-        cohort="cohort",
-        risks=("risk",),
-        risk_score="risk_score",
-        horizons=bundle.contract.horizons,
-        time_unit=study.endpoint.time_unit,
-    )
-    settings = Settings(
-        plan=evaluation_plan(bundle, study),
-        bootstrap=_BOOTSTRAP,
-        seed=study.study.seed,
-        cutpoints=cuts.values if cuts else (),
-        cutpoint_horizon=cuts.horizon if cuts else None,
-    )
-    try:
-        judged = judge(request, settings).evaluation
-    except DataError as error:
-        said = "; ".join(one.found for one in error.problems) or str(error)
-        raise NotEstimable(f"the predictions cannot be judged: {said}") from error
-    evaluation = replace(judged, document=_told_apart(judged.to_json(), work, bundle))
-    pages = {f"report/{name}": data for name, data in evaluation_pages(evaluation).items()}
-    return {"evaluation.json": json_bytes(evaluation.to_json())} | pages
-
-
-def _told_apart(document: dict[str, Any], work: Workshop, bundle: Bundle) -> dict[str, Any]:
-    """Say of each cohort by which model its patients were predicted."""
-    roles = {section.name: section.role for section in work.opened.study.cohort}
-    kinds = {}
-    for name, part in document["cohorts"].items():
-        outside = roles[name] != "development"
-        part["bundle"] = bundle.digest if outside else None
-        if not outside:
-            part["bundle_reason"] = (
-                "predicted by models that were fitted without the patient's fold"
-            )
-        kinds[name] = f"{roles[name]}: bundle" if outside else "internal: out of fold"
-    return {**document, "validation": kinds, "locked": bundle.locked}
-
-
 MODEL_STAGES: tuple[Stage, ...] = (
     Stage(
         name="bundle",
         recipe=_bundle_recipe,
         make=_bundle_files,
         needs=("cohort", "splits"),
-        skip=_no_model,
+        skip=no_model,
+        wanted=_of_tables,
+    ),
+    Stage(
+        name="bundle",
+        recipe=slide_bundle_recipe,
+        make=slide_bundle_stage,
+        needs=("cohort", "features", "splits"),
+        skip=no_model,
+        wanted=fits_slides,
     ),
     Stage(
         name="predictions",
         recipe=_predictions_recipe,
         make=_predictions_files,
         needs=("cohort", "splits", "bundle"),
-        skip=_no_model,
+        skip=no_model,
+        wanted=_of_tables,
+    ),
+    Stage(
+        name="predictions",
+        recipe=slide_predictions_recipe,
+        make=slide_predictions_stage,
+        needs=("cohort", "features", "splits", "bundle"),
+        skip=no_model,
+        wanted=fits_slides,
     ),
     Stage(
         name="evaluation",
-        recipe=_evaluation_recipe,
-        make=_evaluation_files,
+        recipe=evaluation_recipe,
+        make=evaluation_files,
         needs=("bundle", "predictions"),
-        skip=_no_model,
+        skip=no_model,
     ),
 )
-"""In the order in which they run."""
+"""In the order in which they run; a study has the stages of tables or those of slides."""

@@ -19,6 +19,7 @@ from metastra.pipeline.opening import OpenedStudy
 from metastra.storage import Manifest, Recipe, read_product_bytes, read_record, write_product
 
 if TYPE_CHECKING:
+    from metastra.pipeline.patient_slides import StudyBags
     from metastra.training.clinical_data import ClinicalData
 
 __all__ = ["Stage", "Workshop"]
@@ -105,6 +106,13 @@ class Workshop:
         from metastra.training.clinical_data import clinical_data
 
         return clinical_data(self.cohort)
+
+    @cached_property
+    def bags(self) -> StudyBags:
+        """The feature files of all patients; the features are made before."""
+        from metastra.pipeline.patient_slides import study_bags
+
+        return study_bags(self)
 
     @cached_property
     def split(self) -> Split:

@@ -23,6 +23,7 @@ __all__ = [
     "Slide",
     "SlideInfo",
     "check_region",
+    "is_he",
     "require_brightfield",
     "require_he",
     "require_mpp",
@@ -239,6 +240,27 @@ _HE_WORDS = frozenset(
 )
 
 
+def is_he(stain: str) -> bool:
+    """Say whether a word of a slide table means H&E.
+
+    Parameters
+    ----------
+    stain : str
+        As the slide table has it.
+
+    Returns
+    -------
+    bool
+        True for an empty cell, too.
+
+    Examples
+    --------
+    >>> is_he("H & E"), is_he(""), is_he("CD3")
+    (True, True, False)
+    """
+    return "".join(letter for letter in stain.casefold() if letter.isalnum()) in _HE_WORDS
+
+
 def require_he(stain: str, name: str) -> None:
     """Refuse a slide that a table says is not stained with H&E.
 
@@ -258,8 +280,7 @@ def require_he(stain: str, name: str) -> None:
     --------
     >>> require_he("H&E", "a.svs")
     """
-    word = "".join(letter for letter in stain.casefold() if letter.isalnum())
-    if word not in _HE_WORDS:
+    if not is_he(stain):
         raise slide_error("SL015", name, f"STAIN is {stain!r}", expected="H&E, or an empty cell")
 
 

@@ -158,8 +158,11 @@ def _model(study: Study) -> Iterator[Contradiction]:
     if section.primary in ("combined", "clinical") and not study.clinical:
         found = f"primary = {section.primary!r}, and there are no predictors under [clinical]"
         yield "ST006", found, ("model", "primary"), 'declare predictors, or take primary = "slides"'
-    if list(section.epochs) != sorted(set(section.epochs)):
-        yield "ST006", "epochs must ascend without repeats", ("model", "epochs"), None
+    if section.aggregator == "linear" and section.head != "cox":
+        found = f"aggregator = 'linear' goes with head = 'cox', not {section.head!r}"
+        yield "ST006", found, ("model", "head"), "remove the key"
+    if list(section.steps) != sorted(set(section.steps)):
+        yield "ST006", "steps must ascend without repeats", ("model", "steps"), None
 
 
 def _words(study: Study) -> Iterator[Contradiction]:

@@ -268,16 +268,17 @@ class ModelSection(_Section):
     """The model that is judged and locked, declared beforehand: clinical predictors and slides,
     slides alone, or clinical predictors alone (no slide model is fitted then).  By default
     ``combined`` where the development cohorts have both, else what they have."""
-    aggregator: Literal["attention", "mean"] = "attention"
-    """From tiles to a patient: gated attention, or the mean of the tiles' embeddings."""
+    aggregator: Literal["attention", "mean", "linear"] = "attention"
+    """From tiles to a patient: gated attention, the mean of the tiles' embeddings, or the mean of
+    their features in a linear model, which is fitted without torch."""
     head: Literal["cox", "discrete-hazard"] = "cox"
     """What the slide model is fitted by: the partial likelihood of the event, or hazards in
     intervals of time with competing events."""
-    epochs: tuple[Annotated[int, Field(ge=1, le=1000)], ...] = ()
-    """Numbers of passes over the patients to choose from, ascending; the choice is made inside the
-    training part of each fold.  Empty for the built-in grid."""
-    tiles_per_patient: int = Field(default=256, ge=8, le=100_000)
-    """Tiles drawn from a patient in each step of the fitting; prediction always uses all."""
+    steps: tuple[Annotated[int, Field(ge=1, le=10_000)], ...] = ()
+    """Numbers of training steps to choose from, ascending; the choice is made inside the training
+    part of each fold.  Empty for the built-in grid."""
+    tiles_per_step: int = Field(default=48, ge=1, le=100_000)
+    """Tiles drawn from each patient in a step of the training; prediction always uses all."""
 
 
 class ValidationSection(_Section):

@@ -7,24 +7,40 @@ from collections.abc import Mapping
 import numpy as np
 
 from metastra.bundle.cases import linear_self_test
-from metastra.bundle.contract import NOT_STATED, Contract, EndpointStatement, IntendedUse, Predictor
+from metastra.bundle.contract import (
+    NOT_STATED,
+    Contract,
+    EndpointStatement,
+    IntendedUse,
+    Predictor,
+    SlideContract,
+)
+from metastra.bundle.linear import LinearModel
 from metastra.bundle.parts import Coefficient, CohortFacts, Development
 from metastra.bundle.plans import AnalysisPlan, ChangePlan, PrimaryMeasure
 from metastra.bundle.writing import bundle_files
 from metastra.errors import NotEstimable
 from metastra.study.study import Study
 from metastra.survival.aalen_johansen import aalen_johansen
-from metastra.training.clinical import ClinicalFit, ClinicalTask
+from metastra.training.clinical import ClinicalFit
 from metastra.training.clinical_data import ClinicalData
+from metastra.training.risk_layer import LayerFit, RiskTask
 
-__all__ = ["clinical_bundle_files", "clinical_task"]
+__all__ = [
+    "clinical_bundle_files",
+    "coefficients",
+    "contract_of",
+    "development_of",
+    "plan_of",
+    "risk_task",
+]
 
 _THRESHOLDS = tuple(round(0.02 * step, 2) for step in range(1, 26))
 _FEW_PER_COLUMN = 10.0
 
 
-def clinical_task(study: Study) -> ClinicalTask:
-    """Say what a study's clinical model shall predict.
+def risk_task(study: Study) -> RiskTask:
+    """Say what a study's models shall predict.
 
     Parameters
     ----------
@@ -33,12 +49,12 @@ def clinical_task(study: Study) -> ClinicalTask:
 
     Returns
     -------
-    ClinicalTask
+    RiskTask
         The last horizon is the primary one where none is declared.
     """
     section = study.endpoint
     primary = section.primary_horizon
-    return ClinicalTask(
+    return RiskTask(
         horizons=section.horizons,
         primary_horizon=section.horizons[-1] if primary is None else primary,
         time_unit=section.time_unit,
@@ -50,7 +66,7 @@ def clinical_bundle_files(
     study: Study,
     data: ClinicalData,
     fit: ClinicalFit,
-    task: ClinicalTask,
+    task: RiskTask,
     *,
     parents: Mapping[str, str],
 ) -> dict[str, bytes]:
@@ -64,7 +80,7 @@ def clinical_bundle_files(
         All patients.
     fit : ClinicalFit
         On all development patients.
-    task : ClinicalTask
+    task : RiskTask
         Horizons and cut-points.
     parents : mapping of str to str
         Digests of study, cohort and splits.
@@ -74,13 +90,13 @@ def clinical_bundle_files(
     dict of str to bytes
         The same for the same study, data and software.
     """
-    contract = _contract(study, fit, task)
+    contract = contract_of(study, fit, fit.predictors, task)
     return bundle_files(
         name=study.study.name,
         contract=contract,
-        plan=_plan(fit, task),
+        plan=plan_of(fit, task),
         change_plan=ChangePlan(),
-        development=_development(data, fit, task),
+        development=development_of(data, fit, task, coefficients(fit.model, fit.predictors)),
         self_test=linear_self_test(contract, fit.model),
         model=fit.model,
         parents=parents,
@@ -88,7 +104,33 @@ def clinical_bundle_files(
     )
 
 
-def _contract(study: Study, fit: ClinicalFit, task: ClinicalTask) -> Contract:
+def contract_of(
+    study: Study,
+    layer: LayerFit,
+    predictors: tuple[Predictor, ...],
+    task: RiskTask,
+    slides: SlideContract | None = None,
+) -> Contract:
+    """Write the contract of a model.
+
+    Parameters
+    ----------
+    study : Study
+        What was promised.
+    layer : LayerFit
+        The primary risk layer.
+    predictors : tuple of Predictor
+        With what was learned of missing values.
+    task : RiskTask
+        Horizons.
+    slides : SlideContract, optional
+        Which slides are read.
+
+    Returns
+    -------
+    Contract
+        Its statements on use are open: a person makes them at the lock.
+    """
     definition = study.endpoint_definition
     window = study.endpoint.synchronous_window_months
     origin = definition.origin if definition is not None else "as the table's times count"
@@ -97,39 +139,55 @@ def _contract(study: Study, fit: ClinicalFit, task: ClinicalTask) -> Contract:
     population = study.study.title or study.study.name
     if excluded:
         population += f"; not: {', '.join(excluded)}"
-    required = [one.name for one in fit.predictors if one.missing.rule == "refuse"]
+    required = [one.name for one in predictors if one.missing.rule == "refuse"]
     rule = "a missing value is replaced by the development median or most frequent level"
     if required:
         rule += f"; without {' or '.join(required)} there is no risk"
+    specimen = "none: clinical predictors that are known at the time of prediction"
+    if slides is not None:
+        specimen = f"{' or '.join(slides.stains)} slides of the tumour, all of a patient's together"
+        rule += f"; {slides.missing_rule}"
     return Contract(
         intended_use=IntendedUse(
-            population=population,
-            specimen="none: clinical predictors that are known at the time of prediction",
-            use=NOT_STATED,
-            user=NOT_STATED,
+            population=population, specimen=specimen, use=NOT_STATED, user=NOT_STATED
         ),
         endpoint=EndpointStatement(
             name=study.endpoint.name or "endpoint of the table",
             definition=definition.text if definition is not None else "as the table has it",
             time_zero=zero,
-            competing=2 in fit.model.coef,
+            competing=2 in layer.model.coef,
             synchronous_window_months=window,
         ),
         time_unit=task.time_unit.value,
         horizons=task.horizons,
         primary_horizon=task.primary_horizon,
-        cutpoints=fit.cutpoints,
-        predictors=fit.predictors,
+        cutpoints=layer.cutpoints,
+        predictors=predictors,
+        slides=slides,
         missing_rule=rule,
     )
 
 
-def _plan(fit: ClinicalFit, task: ClinicalTask) -> AnalysisPlan:
+def plan_of(layer: LayerFit, task: RiskTask) -> AnalysisPlan:
+    """Write the plan that a draft begins with.
+
+    Parameters
+    ----------
+    layer : LayerFit
+        The primary risk layer.
+    task : RiskTask
+        Horizons.
+
+    Returns
+    -------
+    AnalysisPlan
+        To be completed at the lock.
+    """
     return AnalysisPlan(
         primary=PrimaryMeasure(measure="auc", horizon=task.primary_horizon),
         secondary=("oe_ratio", "slope", "ipa", "uno"),
         thresholds=_THRESHOLDS,
-        cutpoints=fit.cutpoints.values if fit.cutpoints else (),
+        cutpoints=layer.cutpoints.values if layer.cutpoints else (),
         missing_data="predictors by the locked rule of the contract; outcomes are never imputed",
         ties="equal risks count one half; events at one time after Efron",
         competing_risks=(
@@ -139,24 +197,52 @@ def _plan(fit: ClinicalFit, task: ClinicalTask) -> AnalysisPlan:
     )
 
 
-def _development(data: ClinicalData, fit: ClinicalFit, task: ClinicalTask) -> Development:
-    events = fit.outcome.n_events(1)
-    statement = f"{fit.outcome.n} patients, {events} events for {fit.model.centre.size} columns"
-    statement += f" ({fit.events_per_column:.1f} events per column)"
-    if fit.events_per_column < _FEW_PER_COLUMN:
+def development_of(
+    data: ClinicalData,
+    layer: LayerFit,
+    task: RiskTask,
+    ratios: tuple[Coefficient, ...],
+    *,
+    slides: bool = False,
+) -> Development:
+    """Say on whom a risk layer was fitted.
+
+    Parameters
+    ----------
+    data : ClinicalData
+        All patients.
+    layer : LayerFit
+        The primary one.
+    task : RiskTask
+        Horizons.
+    ratios : tuple of Coefficient
+        Of its columns.
+    slides : bool
+        Whether patients without a usable slide were left out, too.
+
+    Returns
+    -------
+    Development
+        For people and model cards.
+    """
+    events = layer.outcome.n_events(1)
+    statement = f"{layer.outcome.n} patients, {events} events for {layer.model.centre.size} columns"
+    statement += f" ({layer.events_per_column:.1f} events per column)"
+    if layer.events_per_column < _FEW_PER_COLUMN:
         statement += "; few events: coefficients are shrunk, and the model may still be unstable"
-    if fit.n_without_required:
-        statement += f"; {fit.n_without_required} patients without a required predictor left out"
-    observed, competing, lost = _observed(fit, task)
+    if layer.n_incomplete:
+        lacking = "a required predictor or a slide" if slides else "a required predictor"
+        statement += f"; {layer.n_incomplete} patients without {lacking} left out"
+    observed, competing, lost = _observed(layer, task)
     return Development(
         statement=statement,
         cohorts=_facts(data),
         observed_risk=observed,
         observed_competing=competing,
         lost=lost,
-        events_per_column=fit.events_per_column,
-        penalties=fit.penalties,
-        coefficients=_coefficients(fit),
+        events_per_column=layer.events_per_column,
+        penalties=layer.penalties,
+        coefficients=ratios,
     )
 
 
@@ -171,10 +257,10 @@ def _facts(data: ClinicalData) -> dict[str, CohortFacts]:
 
 
 def _observed(
-    fit: ClinicalFit, task: ClinicalTask
+    layer: LayerFit, task: RiskTask
 ) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
     """Estimate risks at the horizons in the fitted patients; what is not estimable is left out."""
-    y = fit.outcome
+    y = layer.outcome
     found: dict[int, dict[str, float]] = {1: {}, 2: {}}
     lost = {}
     curves = aalen_johansen(y)
@@ -189,19 +275,35 @@ def _observed(
     return found[1], found[2], lost
 
 
-def _coefficients(fit: ClinicalFit) -> tuple[Coefficient, ...]:
-    """Hazard ratios for one unit of each column, for people."""
-    names = [(one, column) for one in fit.predictors for column in one.columns]
+def coefficients(
+    model: LinearModel, predictors: tuple[Predictor, ...], score: str = ""
+) -> tuple[Coefficient, ...]:
+    """Give hazard ratios for one unit of each column, for people.
+
+    Parameters
+    ----------
+    model : LinearModel
+        A risk layer.
+    predictors : tuple of Predictor
+        Of its first columns.
+    score : str
+        Name of its last column where that is a score; its unit is a standard deviation.
+
+    Returns
+    -------
+    tuple of Coefficient
+        In the order of the columns.
+    """
+    names = [(column, _unit(one, column)) for one in predictors for column in one.columns]
+    names += [(score, "1 standard deviation in development")] if score else []
     rows = []
-    for index, (predictor, column) in enumerate(names):
-        ratio = {
-            cause: float(np.exp(coef[index] / fit.model.scale[index]))
-            for cause, coef in fit.model.coef.items()
-        }
+    for index, (column, unit) in enumerate(names):
+        one = 1.0 if column == score else float(model.scale[index])
+        ratio = {cause: float(np.exp(coef[index] / one)) for cause, coef in model.coef.items()}
         rows.append(
             Coefficient(
                 column=column,
-                unit=_unit(predictor, column),
+                unit=unit,
                 hazard_ratio_event=ratio[1],
                 hazard_ratio_competing=ratio.get(2),
             )

@@ -82,7 +82,8 @@ class ClinicalData:
         ndarray of shape (n, p)
             NaN where a required value is missing.
         """
-        return np.column_stack([model_columns(one, self.values[one.name]) for one in predictors])
+        blocks = [model_columns(one, self.values[one.name]) for one in predictors]
+        return np.column_stack(blocks) if blocks else np.empty((self.keys.size, 0))
 
 
 def clinical_data(cohort: Cohort) -> ClinicalData:
@@ -91,7 +92,7 @@ def clinical_data(cohort: Cohort) -> ClinicalData:
     Parameters
     ----------
     cohort : Cohort
-        With a survival endpoint and at least one entry under ``[clinical]``.
+        With a survival endpoint.
 
     Returns
     -------

@@ -14,8 +14,9 @@ from metastra.cohort.split_kinds import draw_k_folds
 from metastra.cohort.split_units import Units
 from metastra.errors import DataError, NotEstimable
 from metastra.progress import track
-from metastra.training.clinical import ClinicalFit, ClinicalTask, fit_clinical
+from metastra.training.clinical import ClinicalFit, fit_clinical
 from metastra.training.clinical_data import ClinicalData
+from metastra.training.risk_layer import RiskTask
 
 __all__ = ["OutOfFold", "penalty_groups", "predict_out_of_fold"]
 
@@ -106,7 +107,7 @@ def _labelled(
 
 
 def predict_out_of_fold(
-    data: ClinicalData, split: Split, units: Units, task: ClinicalTask
+    data: ClinicalData, split: Split, units: Units, task: RiskTask
 ) -> OutOfFold:
     """Refit the whole model without each fold and predict the fold.
 
@@ -118,7 +119,7 @@ def predict_out_of_fold(
         The stored folds; of several repeats the first is used.
     units : Units
         The same patients as the split sees them.
-    task : ClinicalTask
+    task : RiskTask
         Horizons and cut-points.
 
     Returns

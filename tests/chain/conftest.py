@@ -1,0 +1,38 @@
+"""One finished run of a small study of feature files, and copies of it to be spoiled."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from chain.slide_study import write_study
+from metastra.executor import Serial
+from metastra.pipeline import evaluation_stage
+from metastra.pipeline.opening import open_study
+from metastra.pipeline.run import RunSummary, run_study
+
+
+def run(folder: Path, **options: object) -> RunSummary:
+    """Run a study in this process, with fewer draws than a user gets."""
+    with patch.object(evaluation_stage, "_BOOTSTRAP", 100):
+        return run_study(open_study(folder), executor=Serial(), **options)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study whose run is complete; nobody changes it."""
+    folder = write_study(tmp_path_factory.mktemp("chain") / "study", n=90, n_external=30)
+    summary = run(folder)
+    assert {item.done for item in summary.results} == {"made"}
+    return folder
+
+
+@pytest.fixture
+def spoiled(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished study that a test may change."""
+    folder = tmp_path / "study"
+    shutil.copytree(finished, folder)
+    return folder
