@@ -144,11 +144,12 @@ def test_a_second_run_makes_nothing_and_a_changed_model_section_says_why(spoiled
     study = spoiled / "study.toml"
     study.write_text(study.read_text() + 'primary = "slides"\n')
     dry = {item.stage: item for item in run(spoiled, dry_run=True).results}
-    assert dry["features"].done == dry["splits"].done == "up to date"
-    assert dry["bundle"].done == "would run"
-    assert "'model' was" in dry["bundle"].reasons[0]
-    assert dry["predictions"].reasons == ("bundle will be made",)
-    run(spoiled)
+    assert "parent 'study' was" in dry["cohort"].reasons[0]
+    assert dry["bundle"].reasons[0] == "cohort will be made"
+    results = {item.stage: item for item in run(spoiled).results}
+    assert results["features"].done == results["splits"].done == "up to date"
+    assert "setting 'model' was" in results["bundle"].reasons[0]
+    assert "parent 'bundle' was" in results["predictions"].reasons[0]
     rows = table(spoiled)
     assert all(row["risk"] == row["risk_slides"] != row["risk_combined"] for row in rows)
     assert open_bundle(spoiled / "run/bundle").contract.slides.primary == "slides"
