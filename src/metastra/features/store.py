@@ -24,9 +24,12 @@ from metastra.storage import (
     write_product,
 )
 
-__all__ = ["KIND", "FeatureStore", "features_recipe"]
+__all__ = ["KIND", "RUN_PREFIX", "FeatureStore", "features_recipe"]
 
 KIND = "features"
+RUN_PREFIX = "features/"
+"""Folder of the feature files inside a run."""
+
 _ENDING = ".h5"
 
 

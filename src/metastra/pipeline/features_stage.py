@@ -12,14 +12,9 @@ from metastra.executor import Executor, Limits, ProcessPool
 from metastra.extraction.batch import LIMITS, SlideFate, extract_all
 from metastra.extraction.job import SlideJob, spec_for
 from metastra.extraction.slide import QUALITY_RULE
-from metastra.features.store import FeatureStore
+from metastra.features.store import RUN_PREFIX, FeatureStore
 from metastra.pipeline.qc_review import REVIEW, read_review
-from metastra.pipeline.study_slides import (
-    FEATURES_PREFIX,
-    StudySlide,
-    slides_parent_digest,
-    study_slides,
-)
+from metastra.pipeline.study_slides import StudySlide, slides_parent_digest, study_slides
 from metastra.pipeline.workshop import Workshop
 from metastra.storage import (
     Depth,
@@ -141,7 +136,7 @@ def features_lost(work: Workshop) -> tuple[str, ...]:
         index: Mapping[str, Any] = read_product_json(work.opened.run_dir, "features")
     except IntegrityError:
         return ()
-    store = FeatureStore(work.opened.run_dir, FEATURES_PREFIX)
+    store = FeatureStore(work.opened.run_dir, RUN_PREFIX)
     lost = [
         row["slide"]
         for row in index["slides"]
@@ -159,7 +154,7 @@ def _job(work: Workshop, slide: StudySlide, overridden: tuple[str, ...]) -> Slid
         name=slide.name,
         shown=slide.name,
         folder=str(work.opened.run_dir),
-        prefix=FEATURES_PREFIX,
+        prefix=RUN_PREFIX,
         encoder=section.encoder,
         target_mpp=spec.target_mpp,
         tile_px=spec.tile_px,
@@ -188,7 +183,7 @@ def _row(slide: StudySlide, fate: SlideFate) -> dict[str, Any]:
     outcome, failure = fate.outcome, fate.failure
     if outcome is not None:
         row |= {
-            "features": Path(FEATURES_PREFIX, f"{outcome.name}.h5").as_posix(),
+            "features": Path(RUN_PREFIX, f"{outcome.name}.h5").as_posix(),
             "n_tiles": outcome.n_tiles,
             "n_grid": outcome.n_grid,
             "dropped": dict(sorted(outcome.dropped.items())),

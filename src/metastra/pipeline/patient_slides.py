@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from metastra.bundle.slide_reading import GivenSlide, PatientSlides
+from metastra.cohort.cohort import Cohort
 from metastra.features.bag import Bag
-from metastra.features.store import FeatureStore
-from metastra.pipeline.study_slides import FEATURES_PREFIX
+from metastra.features.store import RUN_PREFIX, FeatureStore
+from metastra.pseudonyms import Pseudonyms
 from metastra.storage import read_product_json
 from metastra.training.patient_bags import PatientBags
 from metastra.training.slide_bundle import SlideEvidence, slide_evidence
-
-if TYPE_CHECKING:
-    from metastra.bundle.slide_reading import PatientSlides
-    from metastra.pipeline.workshop import Workshop
 
 __all__ = ["StudyBags", "study_bags"]
 
@@ -67,13 +66,17 @@ class StudyBags:
         return slide_evidence(bags, [slide.scanner for slide in given], self.card)
 
 
-def study_bags(work: Workshop) -> StudyBags:
+def study_bags(run_dir: Path, cohort: Cohort, pseudonyms: Pseudonyms) -> StudyBags:
     """Find the feature files of a run's patients.
 
     Parameters
     ----------
-    work : Workshop
-        The study at work; its features are made.
+    run_dir : Path
+        The run folder; its features are made.
+    cohort : Cohort
+        The patients.
+    pseudonyms : Pseudonyms
+        Of the study.
 
     Returns
     -------
@@ -85,17 +88,14 @@ def study_bags(work: Workshop) -> StudyBags:
     IntegrityError
         If the index of the features is not as it was made.
     """
-    from metastra.bundle.slide_reading import GivenSlide, PatientSlides
-
-    index: Mapping[str, Any] = read_product_json(work.opened.run_dir, "features")
+    index: Mapping[str, Any] = read_product_json(run_dir, "features")
     by_name = {row["slide"]: row for row in index["slides"]}
-    store = FeatureStore(work.opened.run_dir, FEATURES_PREFIX)
-    slide_name = work.opened.pseudonyms.slide
+    store = FeatureStore(run_dir, RUN_PREFIX)
     patients, names, lost = [], [], []
-    for patient in work.cohort.patients:
+    for patient in cohort.patients:
         given, gone = [], []
         for slide in patient.slides:
-            name = slide_name(f"{patient.cohort}/{slide.filename}")
+            name = pseudonyms.slide(f"{patient.cohort}/{slide.filename}")
             row = by_name.get(name)
             if row is None:
                 continue

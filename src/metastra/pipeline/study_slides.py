@@ -11,10 +11,7 @@ from metastra.extraction.digests import known_digest
 from metastra.pipeline.workshop import Workshop
 from metastra.slides.slide import MppSource
 
-__all__ = ["FEATURES_PREFIX", "StudySlide", "has_slides", "slides_parent_digest", "study_slides"]
-
-FEATURES_PREFIX = "features/"
-"""Folder of the feature files in a run."""
+__all__ = ["StudySlide", "has_slides", "slides_parent_digest", "study_slides"]
 
 _FEATURE_ENDINGS = (".h5", ".hdf5")
 

@@ -112,7 +112,7 @@ class Workshop:
         """The feature files of all patients; the features are made before."""
         from metastra.pipeline.patient_slides import study_bags
 
-        return study_bags(self)
+        return study_bags(self.opened.run_dir, self.cohort, self.opened.pseudonyms)
 
     @cached_property
     def split(self) -> Split:
