@@ -10,7 +10,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 
 $(VENV)/.core: pyproject.toml constraints-cpu.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) -e .
+	$(PIP) -e '.[learn]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints-cpu.txt $(VENV)/.core

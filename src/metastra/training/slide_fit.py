@@ -8,14 +8,16 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from metastra.bundle.slide_head import Head
 from metastra.bundle.slide_member import Member
 from metastra.bundle.slide_model import SlideModel
-from metastra.errors import ConfigError, DataError, NotEstimable
+from metastra.errors import DataError, NotEstimable
 from metastra.survival.outcome import Outcome
 from metastra.training.clinical import FEWEST_EVENTS
 from metastra.training.patient_bags import PatientBags
+from metastra.training.slide_inputs import LIMIT
 from metastra.training.slide_linear import fit_linear_paths
+from metastra.training.slide_network import fit_network_paths
+from metastra.training.slide_objective import objective_of
 from metastra.training.slide_parts import InnerParts
 from metastra.training.slide_task import SettingTried, SlideChoice, SlideFit, SlideTask
 
@@ -92,12 +94,13 @@ def fit_slide_model(
     mine = outcome.take(used)
     _require_support(mine, int(rows.sum() - at.size), task)
     parts = InnerParts.of(groups[used])
+    _require_events(mine, parts)
     paths, limit = _paths(bags, at, mine, parts, task)
     choice, setting, by_part = _choose(paths.gains, parts, paths.settings)
     low, high = np.quantile(bags.moments().means[used], _TYPICAL, axis=0)
     model = SlideModel(
         aggregator=task.aggregator,
-        readout=_readout(task),
+        readout=objective_of(mine, task).readout,
         centre=paths.centre,
         scale=paths.scale,
         limit=limit,
@@ -146,8 +149,11 @@ def _require_support(outcome: Outcome, n_without: int, task: SlideTask) -> None:
         )
 
 
-def _readout(task: SlideTask) -> Head:
-    return Head(kind=task.head)
+def _require_events(outcome: Outcome, parts: InnerParts) -> None:
+    """Refuse parts without which nobody has the event."""
+    for model, out in enumerate(parts.left_out):
+        if not outcome.event[parts.kept(model)].tolist().count(1):
+            raise NotEstimable(f"no slide model: without inner parts {out} no event is left")
 
 
 def _paths(
@@ -160,7 +166,8 @@ def _paths(
     """Fit the models, with the number at which standardised features are cut."""
     if task.aggregator == "linear":
         return fit_linear_paths(bags.moments().means[at], outcome, parts), float("inf")
-    raise ConfigError(f"the aggregator {task.aggregator!r} cannot be trained yet")
+    objective = objective_of(outcome, task)
+    return fit_network_paths(bags, at, objective, parts, task), LIMIT
 
 
 def _choose(

@@ -93,7 +93,7 @@ def fit_linear_paths(means: _Array, outcome: Outcome, parts: InnerParts) -> Line
     Raises
     ------
     NotEstimable
-        When the mean features are the same for all patients, or all events lie in one part.
+        When the mean features are the same for all patients.
 
     Notes
     -----
@@ -118,8 +118,6 @@ def fit_linear_paths(means: _Array, outcome: Outcome, parts: InnerParts) -> Line
     for model, out in enumerate(parts.left_out):
         rows = parts.kept(model)
         inside = own.take(rows)
-        if not inside.n_events():
-            raise NotEstimable(f"no slide model: without inner parts {out} no event is left")
         strengths = [ridge * largest * inside.n_events() for ridge in _RIDGES]
         path = _ridge_path(inside, components[rows], strengths)
         coef[model] = path @ basis.T

@@ -46,8 +46,8 @@ class SlideTask:
     dropout : float
         Share of the features of a patient, and of the embedding's, that is left out in a step.
     shift : float
-        Standard deviation of a shift that is put on all tiles of a patient in a step, in standard
-        deviations of each component: what another scanner does.
+        Standard deviation of a shift of each component that is put on all tiles of a patient in a
+        step, in standard deviations of the first component: what another scanner does.
 
     Raises
     ------
@@ -60,15 +60,15 @@ class SlideTask:
     primary_days: float
     horizons_days: tuple[float, ...]
     seed_label: str
-    steps_grid: tuple[int, ...] = (10, 20, 40, 80)
+    steps_grid: tuple[int, ...] = (5, 10, 20, 40)
     tiles_per_step: int = 48
-    embedding: int = 32
-    attention: int = 16
+    embedding: int = 16
+    attention: int = 8
     components: int = 48
-    learning_rate: float = 0.003
+    learning_rate: float = 0.01
     weight_decay: float = 0.1
     dropout: float = 0.25
-    shift: float = 0.25
+    shift: float = 0.5
 
     def __post_init__(self) -> None:
         found = []
