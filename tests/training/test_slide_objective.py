@@ -9,7 +9,8 @@ from metastra.errors import NotEstimable
 from metastra.survival.aalen_johansen import aalen_johansen
 from metastra.survival.censoring import ipcw_weights
 from metastra.survival.outcome import Outcome
-from metastra.training.slide_objective import ClassObjective, HazardObjective, objective_of
+from metastra.training.slide_hazards import HazardObjective
+from metastra.training.slide_objective import ClassObjective, objective_of
 from training.slide_cases import a_task, patients
 
 

@@ -15,13 +15,9 @@ from metastra.bundle.slide_member import Gate, Member
 from metastra.errors import MissingExtra
 from metastra.progress import track
 from metastra.training.patient_bags import PatientBags
+from metastra.training.slide_hazards import HazardObjective
 from metastra.training.slide_inputs import SlideInputs, seed_of
-from metastra.training.slide_objective import (
-    ClassObjective,
-    CoxObjective,
-    HazardObjective,
-    Objective,
-)
+from metastra.training.slide_objective import ClassObjective, CoxObjective, Objective
 from metastra.training.slide_parts import InnerParts
 from metastra.training.slide_task import SlideTask
 
