@@ -120,7 +120,9 @@ def _risk_groups(work: Workshop, evaluation: Mapping[str, Any]) -> tuple[RiskGro
     rows: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
     inside = [name for name, role in roles.items() if role == "development"]
     together = inside[0] if len(inside) == 1 else "all development cohorts"
-    header, cells = csv_rows(read_product_bytes(work.opened.run_dir, "predictions"))
+    header, cells = csv_rows(
+        read_product_bytes(work.opened.run_dir, "predictions", "predictions.csv")
+    )
     horizon = evaluation["horizons"][0]
     for cell in cells:
         row = dict(zip(header, cell, strict=True))
