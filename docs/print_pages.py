@@ -157,6 +157,8 @@ def study_file() -> str:
         "validation": "ValidationSection",
         "[exclude]": "Exclusion",
         "[resolve]": "Resolution",
+        "[reference]": "ReferenceScore",
+        "synthetic": "SyntheticSection",
     }
     parts = [
         NOTE.format(source="metastra.study.sections"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 
 from metastra.cohort.check import CheckReport, check_study
 from metastra.errors import Severity
+from metastra.pipeline.opening import open_study
 from metastra.pipeline.page import page_bytes
+from metastra.pipeline.run import run_study
 from metastra.pseudonyms import Pseudonyms, SecretKey
 from metastra.study.load import parse_study
 from metastra.survival.aalen_johansen import aalen_johansen
@@ -138,3 +141,29 @@ def test_distant_metastasis_of_rotterdam_agrees_with_r(check):
 def test_the_same_tables_give_the_same_cohort_everywhere(check):
     """The cohort's digest depends on tables and settings, not on where they lie."""
     assert check("orion-crc").cohort.digest == check("orion-crc").cohort.digest
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("cancer", "known"), [("brca", 0.781), ("coadread", 0.716)])
+def test_stage_alone_on_the_published_folds_has_its_known_concordance(
+    cancer, known, shared, tmp_path, monkeypatch
+):
+    """`run` gives the unfitted score's mean over the folds, and the fitted model's beside it."""
+    monkeypatch.setenv("METASTRA_SHARED", str(shared))
+    (tmp_path / "study.toml").write_bytes((EXAMPLES / f"tcga-{cancer}/study.toml").read_bytes())
+    opened = open_study(tmp_path)
+    for stage in ("cohort", "splits", "bundle", "predictions", "reference"):
+        run_study(opened, only=stage)
+    found = json.loads((tmp_path / "run" / "reference.json").read_text())
+
+    stage = found["references"][0]
+    assert stage["mean"]["estimate"] == pytest.approx(known, abs=0.001)
+    assert stage["mean"]["lower"] < known < stage["mean"]["upper"]
+    assert len(stage["folds"]) == 5
+    assert set(stage["put_in"].values()) == {2.0}
+    fitted = found["model"]["mean"]
+    assert fitted["lower"] < fitted["estimate"] < fitted["upper"]
+    assert 0.6 < fitted["estimate"] < 0.85
+    assert stage["model_less_reference"]["estimate"] == pytest.approx(
+        fitted["estimate"] - stage["mean"]["estimate"], abs=1e-9
+    )

@@ -138,6 +138,27 @@ def test_a_resolution_must_name_a_known_check():
     assert any("set needs column and value" in item for item in found)
 
 
+@pytest.mark.parametrize(
+    ("entries", "fragment"),
+    [
+        ('name = "a"\ncolumn = "weight"', "names no predictor: 'weight'"),
+        ('name = "a"\ncolumn = "site_of_tumour"', "have no order"),
+        ('name = "a"\ncolumn = "age"\n[[reference]]\nname = "a"\ncolumn = "age"', "two references"),
+    ],
+)
+def test_a_reference_must_name_a_predictor_with_an_order(entries, fragment):
+    """An unknown column, one without an order, and two of one name are refused."""
+    text = COMPLETE.replace(
+        "[validation]",
+        f'[clinical.site_of_tumour]\nkind = "categorical"\nlevels = ["a", "b"]\n'
+        f"[[reference]]\n{entries}\n[validation]",
+    )
+
+    found = [item[2] for item in problems_of(text)]
+
+    assert any(fragment in item for item in found), found
+
+
 def test_broken_toml_names_its_line():
     """A syntax error says on which line."""
     found = problems_of("[study]\nname = \n")

@@ -12,6 +12,7 @@ from metastra.pipeline.features_stage import (
     features_recipe_of_stage,
 )
 from metastra.pipeline.qc_stage import has_slides_to_assess, qc_failed, qc_files, qc_recipe
+from metastra.pipeline.reference_stage import REFERENCE_STAGE
 from metastra.pipeline.report_stage import SHOWN_PRODUCTS, report_files, report_recipe
 from metastra.pipeline.stages_model import MODEL_STAGES
 from metastra.pipeline.study_slides import has_slides
@@ -96,6 +97,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(name="splits", recipe=_splits_recipe, make=_splits_files, needs=("cohort",)),
     *MODEL_STAGES,
+    REFERENCE_STAGE,
     Stage(
         name="report",
         recipe=report_recipe,

@@ -197,6 +197,7 @@ def _references(study: Study) -> Iterator[Contradiction]:
                     yield "ST006", f"there is no cohort {cohort!r}", (key, index, "cohorts"), None
     yield from _criteria(study)
     yield from _predictors(study)
+    yield from _scores(study)
     for index, entry in enumerate(study.resolve):
         if entry.code not in all_checks():
             found = f"there is no check {entry.code}"
@@ -215,6 +216,27 @@ def _predictors(study: Study) -> Iterator[Contradiction]:
         elif column.transform == "log1p" and (column.minimum is None or column.minimum < 0.0):
             found = "transform log1p takes values of 0 or more"
             yield "ST006", found, (*path, "transform"), "add minimum = 0 (or more)"
+
+
+def _scores(study: Study) -> Iterator[Contradiction]:
+    """Look at scores for which nothing is fitted."""
+    seen: set[str] = set()
+    for index, entry in enumerate(study.reference):
+        path = ("reference", index)
+        if entry.name in seen:
+            yield "ST006", f"two references are called {entry.name!r}", (*path, "name"), None
+        seen.add(entry.name)
+        column = study.clinical.get(entry.column)
+        if column is None:
+            found = f"the reference {entry.name!r} names no predictor: {entry.column!r}"
+            hint = "declare the column under [clinical]: that says how its values are ordered"
+            yield "ST006", found, (*path, "column"), hint
+        elif column.kind == "categorical":
+            found = f"the levels of {entry.column!r} have no order"
+            yield "ST006", found, (*path, "column"), 'declare it as kind = "ordinal"'
+    if study.reference and study.endpoint.kind != "survival":
+        found = f"a reference is judged by times to an event; the endpoint is {study.endpoint.kind}"
+        yield "ST006", found, ("reference", 0), "remove [[reference]]"
 
 
 def _criteria(study: Study) -> Iterator[Contradiction]:

@@ -24,11 +24,13 @@ __all__ = [
     "MetadataColumns",
     "ModelSection",
     "RecordedEvent",
+    "ReferenceScore",
     "Resolution",
     "SlideSection",
     "Staging",
     "StatusColumn",
     "StudySection",
+    "SyntheticSection",
     "TableFormatSection",
     "ValidationSection",
 ]
@@ -297,6 +299,24 @@ class ValidationSection(_Section):
     """Date column of a temporal split."""
     temporal_cut: date | None = None
     """Patients from this day on are validated on."""
+
+
+class ReferenceScore(_Section):
+    """``[[reference]]``: a score for which nothing is fitted, judged on the same folds."""
+
+    name: Text
+    """For people, for instance ``AJCC stage alone``."""
+    column: Text
+    """A predictor of ``[clinical]``; its coded value is the score (stage I to IV as 1 to 4)."""
+    higher_is: Literal["worse", "better"] = "worse"
+    """What a higher value means."""
+
+
+class SyntheticSection(_Section):
+    """``[synthetic]``: only for studies whose truth was drawn, never for real ones."""
+
+    truth: Text
+    """The table of true risks, which no model sees; the finished run is compared with it."""
 
 
 class Exclusion(_Section):

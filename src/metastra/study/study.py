@@ -20,11 +20,13 @@ from metastra.study.sections import (
     MetadataColumns,
     ModelSection,
     RecordedEvent,
+    ReferenceScore,
     Resolution,
     SlideSection,
     Staging,
     StatusColumn,
     StudySection,
+    SyntheticSection,
     ValidationSection,
 )
 from metastra.study.vocabulary import Vocabulary
@@ -72,6 +74,8 @@ class Study(BaseModel):
     validation: ValidationSection = ValidationSection()
     exclude: tuple[Exclusion, ...] = ()
     resolve: tuple[Resolution, ...] = ()
+    reference: tuple[ReferenceScore, ...] = ()
+    synthetic: SyntheticSection | None = None
     overlap: Literal["refuse", "keep-in-development", "keep-in-external"] = "refuse"
     """Which cohort keeps a patient who occurs in several; the others count an exclusion."""
 
