@@ -90,8 +90,8 @@ def reference_scores(
 
     def put(rows: NDArray[np.bool_], known: _Array, name: str) -> None:
         known = known[~np.isnan(known)]
-        filled[name] = float(np.median(known)) if known.size else None
-        stand_in = np.nan if filled[name] is None else filled[name]
+        stand_in = float(np.median(known)) if known.size else float("nan")
+        filled[name] = stand_in if known.size else None
         scores[rows] = sign * np.where(missing[rows], stand_in, column[rows])
 
     for fold in (one for one in split.folds if one.repeat == 0):
