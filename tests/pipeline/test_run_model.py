@@ -74,6 +74,37 @@ def test_everybody_is_predicted_once_by_horizon_or_has_a_reason(folder):
     assert names.tolist() == [row["risk_group"] for row in outside[::3]]
 
 
+def test_the_model_is_compared_with_the_truth_in_each_cohort(folder):
+    """True risks stand in no table that a model sees; here they are put beside the predictions."""
+    found = json.loads((folder / "run" / "truth.json").read_text())
+    table = rows(folder)
+
+    assert [part["cohort"] for part in found["cohorts"]] == ["north", "rhine", "south"]
+    for part in found["cohorts"]:
+        risks = {row["PATIENT"]: row for row in table if row["cohort"] == part["cohort"]}
+        assert part["n"] + part["without_risk"] == len(risks)
+        for name in ("c_true", "c_model", "c_clinical", "recovered"):
+            number = part[name]
+            assert number["n"] == part["n"]
+            if part["events"] < 5:
+                assert "too few for an interval" in number["reason"]
+            else:
+                assert number["lower"] <= number["estimate"] <= number["upper"]
+        assert part["c_true"]["estimate"] > 0.6
+
+
+def test_without_its_table_of_true_risks_the_comparison_is_left_out(tmp_path):
+    """A copy of the study without the truth runs like any other."""
+    for name, content in synthetic_study(n_patients=60, seed=3).items():
+        if not name.startswith("truth/"):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_bytes(content)
+    summary = run_study(open_study(tmp_path), dry_run=True)
+    (truth,) = (item for item in summary.results if item.stage == "truth")
+    assert truth.done == "left out"
+    assert truth.reasons == ("the table that [synthetic] names is not there",)
+
+
 def test_the_evaluation_is_what_evaluate_gives_on_the_table(folder):
     """The judge sees the table alone; every number is the same."""
     bundle = open_bundle(folder / "run" / "bundle")

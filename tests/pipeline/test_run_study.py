@@ -47,7 +47,7 @@ def done(folder: Path, **options) -> dict[str, str]:
 def tables(results: dict[str, str]) -> set[str]:
     """What became of the stages that need no model; nine events support none."""
     assert results["bundle"] in {"not estimable", "left out"}
-    assert results["predictions"] == results["evaluation"] == "left out"
+    assert results["predictions"] == results["evaluation"] == results["truth"] == "left out"
     return {results[name] for name in ("cohort", "splits", "report")}
 
 
@@ -207,7 +207,7 @@ def test_run_json_says_what_was_decided(folder):
         "splits",
         "report",
     }
-    assert set(decided["not_made"]) == {"bundle", "predictions", "evaluation"}
+    assert set(decided["not_made"]) == {"bundle", "predictions", "evaluation", "truth"}
     assert "9 events among" in decided["not_made"]["bundle"]
     assert "Research use only" in decided["research_use"]
 

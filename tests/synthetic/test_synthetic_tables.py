@@ -22,7 +22,7 @@ from metastra.synthetic.truth import read_truth
 from metastra.synthetic.writing import Table, Writing
 from metastra.units import to_days
 
-PINNED = "a196811a949324ecde2fb8bc41a26e1234f74aec220f76397e74ebf34fff6c5d"
+PINNED = "03dab4b279c17e6ec44231762c5931d8dc7fd08fbe0f1214a53532d318454ec9"
 LAYOUTS = {
     "north": ("utf-8", ",", "%Y-%m-%d", ".", {""}),
     "rhine": ("cp1252", ";", "%d.%m.%Y", ",", {"k. A."}),

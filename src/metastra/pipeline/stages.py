@@ -16,6 +16,7 @@ from metastra.pipeline.reference_stage import REFERENCE_STAGE
 from metastra.pipeline.report_stage import SHOWN_PRODUCTS, report_files, report_recipe
 from metastra.pipeline.stages_model import MODEL_STAGES
 from metastra.pipeline.study_slides import has_slides
+from metastra.pipeline.truth_stage import TRUTH_STAGE
 from metastra.pipeline.workshop import Stage, Workshop
 from metastra.storage import (
     Parent,
@@ -98,6 +99,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(name="splits", recipe=_splits_recipe, make=_splits_files, needs=("cohort",)),
     *MODEL_STAGES,
     REFERENCE_STAGE,
+    TRUTH_STAGE,
     Stage(
         name="report",
         recipe=report_recipe,

@@ -111,6 +111,11 @@ equals = ["1"]
 reason = "Neoadjuvant treatment"
 column = "@neoadjuvant"                      # derived from the y of TNM and from NEOADJUVANT
 equals = ["1"]
+
+# Only because these patients are drawn: what is true of them.  No model sees it; the finished run
+# is compared with it.
+[synthetic]
+truth = "truth/truth.csv"
 """
 
 _OS_HEAD = """\
