@@ -33,34 +33,48 @@ def register(app: typer.Typer) -> None:
                 "--patients",
                 min=60,
                 max=100_000,
-                help="In all cohorts together; 600, or 120 with slides.",
+                help="In all cohorts together; 400 with slides, 600 without.",
                 show_default=False,
             ),
         ] = None,
         seed: Annotated[int, typer.Option("--seed", min=0, help="Of the synthetic truth.")] = 1,
         slides: Annotated[
-            bool, typer.Option("--slides", help="Paint an H&E slide for each patient (minutes).")
+            bool,
+            typer.Option(
+                "--slides/--no-slides",
+                help="Paint an H&E slide for each patient, or make tables only (seconds).",
+            ),
         ] = False,
         slide_mm2: Annotated[
             float,
             typer.Option("--slide-mm2", min=0.25, max=60.0, help="Area of a painted slide, mm²."),
-        ] = 2.0,
+        ] = 0.35,
+        leak: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--leak",
+                help="Plant a leak for the check to find, for instance metastasis-slides; may be "
+                "given several times.",
+                show_default=False,
+            ),
+        ] = None,
         workers: Annotated[
-            int, typer.Option("--workers", min=1, help="How many slides are painted at a time.")
+            int, typer.Option("--workers", min=1, help="How many slides are worked on at a time.")
         ] = 2,
         as_json: AsJson = False,
     ) -> None:
-        """Make a synthetic study, check it, run it and say where the report is.
+        """Make a synthetic study with painted slides, check it, run it, compare it with the truth.
 
-        Painting can be stopped; the same command goes on where it was.
+        It can be stopped at any time; the same command goes on where it was.
         """
         from metastra.pipeline.demo import run_demo
 
         done = run_demo(
             folder,
-            patients=patients or (120 if slides else 600),
+            patients=patients,
             seed=seed,
             slide_mm2=slide_mm2 if slides else None,
+            leaks=leak or (),
             workers=workers,
         )
         if as_json:

@@ -7,14 +7,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from metastra.errors import ConfigError, ResourceError
+from metastra.errors import ConfigError, DataError, ResourceError, Severity
 from metastra.pipeline.opening import open_study
 from metastra.pipeline.run import RunSummary, run_study
 from metastra.storage import write_bytes
-from metastra.synthetic.generate import generate, study_files
+from metastra.synthetic.faults import plant
+from metastra.synthetic.generate import SyntheticStudy, generate, study_files
+from metastra.synthetic.leaks import LEAKS
+from metastra.synthetic.painted_study import (
+    PAINTED_COHORTS,
+    PAINTED_PATIENTS,
+    PAINTED_SLIDE_MM2,
+    PAINTED_TRUTH,
+)
 from metastra.synthetic.painting.study_slides import PlannedSlide, paint_slides, plan_slides
+from metastra.synthetic.writing import Parts
 
-__all__ = ["DemoSummary", "run_demo"]
+__all__ = ["LEAK_NAMES", "TABLE_PATIENTS", "DemoSummary", "run_demo"]
+
+LEAK_NAMES = tuple(leak.name for leak in LEAKS)
+"""What can be planted, in the order of the codes."""
+TABLE_PATIENTS = 600
+"""Of the demo without slides."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,25 +92,29 @@ class DemoSummary:
 def run_demo(
     folder: Path,
     *,
-    patients: int,
-    seed: int,
-    slide_mm2: float | None = None,
+    patients: int | None = None,
+    seed: int = 1,
+    slide_mm2: float | None = PAINTED_SLIDE_MM2,
+    leaks: Sequence[str] = (),
     workers: int = 1,
 ) -> DemoSummary:
-    """Write the synthetic study, check it and run it.
+    """Write the synthetic study, paint its slides, check it and run it.
 
     Parameters
     ----------
     folder : Path
         Made when it is missing; an earlier demo in it is brought up to date.
-    patients : int
-        In all cohorts together.
+    patients : int, optional
+        In all cohorts together; by default 400 with slides and 600 without.
     seed : int
         Of the synthetic truth.
-    slide_mm2 : float, optional
-        Area of a painted slide for each patient; no slides when left out.
+    slide_mm2 : float or None
+        Area of the slide of each patient, glass included; None for a study of tables only.
+    leaks : sequence of str
+        Names of leaks to plant (`metastra.synthetic.leaks.LEAKS`); the check then refuses the study
+        or warns.
     workers : int
-        How many slides are painted at a time.
+        How many slides are worked on at a time.
 
     Returns
     -------
@@ -106,14 +124,19 @@ def run_demo(
     Raises
     ------
     ConfigError
-        If the folder holds something else than a demo.
+        If the folder holds something else than a demo, or a leak is not known.
+    DataError
+        If a planted leak made the check refuse the study; nothing is run then.
     ResourceError
         If slides could not be painted.
     KeyboardInterrupt
         After Ctrl-C; what was painted stays, and the same command goes on.
     """
-    study = generate(n_patients=patients, seed=seed)
-    parts = study.parts(slides=slide_mm2 is not None)
+    study, parts = _drawn(patients, seed, slides=slide_mm2 is not None)
+    for name in leaks:
+        if name not in LEAK_NAMES:
+            raise ConfigError(f"there is no leak {name!r}; the leaks are {', '.join(LEAK_NAMES)}")
+        parts = plant(parts, name).parts
     files = study_files(study, parts)
     planned = () if slide_mm2 is None else plan_slides(study, parts, slide_mm2=slide_mm2)
     paintings = {name for slide in planned for name in (slide.file, slide.truth)}
@@ -128,10 +151,30 @@ def run_demo(
             write_bytes(path, content)
     _paint(planned, folder, workers)
     opened = open_study(folder)
-    checked = opened.check().summary()
+    report = opened.check()
+    if report.refused:
+        refused = [one for one in report.problems if one.severity is Severity.REFUSE]
+        raise DataError("the check refuses the study; nothing was run", refused)
     return DemoSummary(
-        folder=folder, checked=checked, run=run_study(opened, workers=workers), slides=len(planned)
+        folder=folder,
+        checked=report.summary(),
+        run=run_study(opened, workers=workers),
+        slides=len(planned),
     )
+
+
+def _drawn(patients: int | None, seed: int, *, slides: bool) -> tuple[SyntheticStudy, Parts]:
+    """Draw the study; with slides fewer patients, of whom more have events."""
+    if not slides:
+        study = generate(n_patients=patients or TABLE_PATIENTS, seed=seed)
+    else:
+        study = generate(
+            n_patients=patients or PAINTED_PATIENTS,
+            seed=seed,
+            model=PAINTED_TRUTH,
+            plans=PAINTED_COHORTS,
+        )
+    return study, study.parts(slides=slides)
 
 
 def _paint(planned: Sequence[PlannedSlide], folder: Path, workers: int) -> None:
