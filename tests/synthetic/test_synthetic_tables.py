@@ -22,7 +22,7 @@ from metastra.synthetic.truth import read_truth
 from metastra.synthetic.writing import Table, Writing
 from metastra.units import to_days
 
-PINNED = "03dab4b279c17e6ec44231762c5931d8dc7fd08fbe0f1214a53532d318454ec9"
+PINNED = "692fc29718150ba266c894d2f7adf20563e8e8759d91c0b247147755c8e4f036"
 LAYOUTS = {
     "north": ("utf-8", ",", "%Y-%m-%d", ".", {""}),
     "rhine": ("cp1252", ";", "%d.%m.%Y", ",", {"k. A."}),

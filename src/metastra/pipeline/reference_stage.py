@@ -155,6 +155,7 @@ REFERENCE_STAGE = Stage(
     recipe=_recipe,
     make=_files,
     needs=("cohort", "splits"),
+    uses=("predictions",),
     wanted=has_references,
 )
 """After the predictions, which it reads where there are any."""

@@ -32,11 +32,6 @@ from metastra.version import VERSION
 __all__ = ["RunSummary", "StageResult", "run_study"]
 
 _ORPHAN_AGE_S = 3600.0
-_PAGES = (
-    ("report", "index.html"),
-    ("validation", "validation.html"),
-    ("model and truth", "truth.html"),
-)
 _REFUSED_PAGE = "report/refused.html"
 """The page of a refused study; a product's files are never written past its record."""
 
@@ -111,7 +106,7 @@ class RunSummary:
             why = f"  ({'; '.join(item.reasons)})" if item.reasons else ""
             failed = f", {item.failed} failed" if item.failed else ""
             lines.append(f"{item.stage:<{width}}  {item.done}{failed}{why}")
-        for what, name in _PAGES:
+        for what, name in (("report", "index.html"), ("validation", "validation.html")):
             page = self.run_dir / "report" / name
             if not self.dry and page.exists():
                 lines.append(f"{what}: {page}")
