@@ -22,6 +22,7 @@ from benchmarks import monuseg, polito
 from benchmarks.cases import REPOSITORY
 from benchmarks.machine import cpu_model, load, today, versions
 from metastra.cells.detect import detect_nuclei, detect_nuclei_in_haematoxylin
+from metastra.cells.scratch import Scratch
 from metastra.encoders import (
     layout_features,
     nucleus_features,
@@ -74,11 +75,12 @@ def stages(folder: Path) -> str:
 
 
 def _calls(tiles: list[NDArray[np.uint8]]) -> list[tuple[str, list[Callable[[], object]]]]:
-    maps = [prepare(tile, _MPP) for tile in tiles]
+    scratch = Scratch()
+    maps = [prepare(tile, _MPP, scratch) for tile in tiles]
     nuclei = [detect_nuclei_in_haematoxylin(one.haematoxylin, _MPP) for one in maps]
     both = list(zip(maps, nuclei, strict=True))
     return [
-        ("stain separation", [lambda t=t: prepare(t, _MPP) for t in tiles]),
+        ("stain separation", [lambda t=t: prepare(t, _MPP, Scratch()) for t in tiles]),
         (
             "nuclei",
             [lambda m=m: detect_nuclei_in_haematoxylin(m.haematoxylin, _MPP) for m in maps],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib
 import re
 from pathlib import Path
@@ -9,15 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from metastra.encoders.mask_kernel import masked_quantiles, moments
 from metastra.encoders.morphology import FEATURES, Morphology
 from metastra.encoders.texture_kernel import (
     LEVELS,
     binary_patterns,
     cooccurrence,
     haralick,
-    masked_quantiles,
-    moments,
-    quantised,
+    quantise,
 )
 from metastra.stats.proportions import wilson_interval
 from metastra.synthetic.painting.painter import Box, paint_region
@@ -227,6 +227,34 @@ def test_the_revision_belongs_to_these_numbers(encoder):
         assert values[name] == pytest.approx(value, rel=1e-3, abs=1e-5), name
 
 
+def reference_tiles():
+    """The drawn tile and parts of it, each with the scale at which it is measured."""
+    tile = drawn_tile()
+    turned = np.ascontiguousarray(tile[::-1, 40:173].transpose(1, 0, 2)[:, :133])
+    pale = np.clip(tile.astype(np.int64) + 45, 0, 255).astype(np.uint8)
+    return {
+        "drawn at 0.5": (tile, 0.5),
+        "drawn at 0.25": (tile, 0.25),
+        "cut at 0.7": (tile[:201, 13:214].copy(), 0.7),
+        "turned at 1": (turned, 1.0),
+        "pale at 0.5": (pale, 0.5),
+    }
+
+
+def test_the_values_are_those_of_the_first_implementation():
+    """Faster loops changed no feature: all were stored before they came (revision 2)."""
+    with (Path(__file__).parent / "morphology_2.csv").open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert [row[0] for row in rows] == NAMES
+    stored = np.array([row[1:] for row in rows], np.float64)
+    tiles = reference_tiles()
+    assert header[1:] == list(tiles)
+
+    for number, (name, (tile, mpp)) in enumerate(tiles.items()):
+        found = Morphology(mpp=mpp, tile_px=len(tile)).encode(tile[None])[0]
+        assert found == pytest.approx(stored[:, number], rel=1e-6, abs=1e-7), name
+
+
 STORED = {
     "2": {
         "n_features": 243,
@@ -298,7 +326,8 @@ def test_texture_against_scikit_image():
     rng = np.random.default_rng(6)
     image = rng.random((30, 40)).astype(np.float32)
     mask = np.ones(image.shape, bool)
-    levels = quantised(image, mask, 1.0)
+    levels = np.empty(image.shape, np.uint8)
+    quantise(image, mask, 1.0, levels)
     theirs = feature.graycomatrix(levels, [3], [0], levels=LEVELS, symmetric=True)[:, :, 0, 0]
 
     counts = cooccurrence(levels, 3, 0)

@@ -7,10 +7,16 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from metastra.cells.blur_kernel import blob_response, blur, halve
+from metastra.cells.blur_kernel import ScaleSpace
 from metastra.cells.nuclei import Nuclei, NucleusShapes
-from metastra.cells.outline_kernel import climb, sums_by_label
-from metastra.cells.seed_kernel import keep_strongest, local_maxima, strongest_scale
+from metastra.cells.outline_kernel import climb, darker, keep_outside, sums_by_label
+from metastra.cells.scratch import Scratch
+from metastra.cells.seed_kernel import (
+    keep_strongest,
+    local_maxima,
+    raise_to_share,
+    strongest_scale,
+)
 from metastra.tissue.deconvolution import stain_densities
 
 __all__ = ["detect_nuclei", "detect_nuclei_in_haematoxylin"]
@@ -64,7 +70,9 @@ def detect_nuclei(rgb: NDArray[np.uint8], mpp: float) -> Nuclei:
     return detect_nuclei_in_haematoxylin(haematoxylin, mpp)
 
 
-def detect_nuclei_in_haematoxylin(haematoxylin: NDArray[np.float32], mpp: float) -> Nuclei:
+def detect_nuclei_in_haematoxylin(
+    haematoxylin: NDArray[np.float32], mpp: float, *, scratch: Scratch | None = None
+) -> Nuclei:
     """Find and outline the nuclei of a haematoxylin map.
 
     Parameters
@@ -73,6 +81,8 @@ def detect_nuclei_in_haematoxylin(haematoxylin: NDArray[np.float32], mpp: float)
         Optical density, not below 0.
     mpp : float
         Micrometres per pixel, 0.1 to 1.5.
+    scratch : Scratch, optional
+        Memory to work in, for whoever asks again and again.
 
     Returns
     -------
@@ -99,49 +109,50 @@ def detect_nuclei_in_haematoxylin(haematoxylin: NDArray[np.float32], mpp: float)
     """
     if not 0.1 <= mpp <= 1.5:
         raise ValueError(f"nuclei were asked for at {mpp:g} µm per pixel; expected 0.1 to 1.5")
-    step = 0
-    while mpp * 2 ** (step + 1) < _WORK_MPP * math.sqrt(2.0) and min(haematoxylin.shape) >= 8:
-        haematoxylin = halve(haematoxylin)
-        step += 1
-    work_mpp = mpp * 2**step
-    found = _find(haematoxylin, work_mpp)
+    scratch = scratch or Scratch()
+    with scratch.frame():
+        space, step = ScaleSpace(np.ascontiguousarray(haematoxylin, np.float32), scratch), 0
+        while mpp * 2 ** (step + 1) < _WORK_MPP * math.sqrt(2.0) and min(space.image.shape) >= 8:
+            space, step = space.halved, step + 1
+        found = _find(space, mpp * 2**step, scratch)
     if not step:
         return found
     return found.placed(0.0, 0.0, scale=float(2**step))
 
 
-def _find(haematoxylin: NDArray[np.float32], mpp: float) -> Nuclei:
-    strength = _quantile(blur(haematoxylin, 2.0 / mpp)[::2, ::2], 0.95)
-    glass = np.float32(_GLASS_SHARE) * blur(haematoxylin, 8.0 / mpp)
-    best, scale = _respond(np.maximum(haematoxylin, glass), mpp)
-    floor = max(_FLOOR_OD, _SHARE_OF_STRENGTH * strength)
-    tops = local_maxima(best, floor)
-    width = best.shape[1]
-    x, y = (tops % width).astype(np.float64), (tops // width).astype(np.float64)
+def _find(space: ScaleSpace, mpp: float, scratch: Scratch) -> Nuclei:
+    haematoxylin = space.image
+    shape = haematoxylin.shape
+    strength = _quantile(space.blurred(2.0 / mpp)[::2, ::2], 0.95)
+    raised = scratch.take(shape)
+    raise_to_share(haematoxylin, space.blurred(8.0 / mpp), _GLASS_SHARE, raised)
+    best, scale = scratch.take(shape), scratch.take(shape, np.int8)
+    _respond(ScaleSpace(raised, scratch), mpp, best, scale)
+    tops = local_maxima(best, max(_FLOOR_OD, _SHARE_OF_STRENGTH * strength))
+    x, y = (tops % shape[1]).astype(np.float64), (tops // shape[1]).astype(np.float64)
     radius = np.array(_RADII_UM)[scale.ravel()[tops]] / mpp
     order = np.argsort(-best.ravel()[tops], kind="stable")
     owner = keep_strongest(x, y, radius, order, _APART)
     kept = np.flatnonzero(owner == np.arange(owner.size))
     number = np.zeros(owner.size, np.int32)
     number[kept] = np.arange(1, kept.size + 1)
-    seeds = np.zeros(best.shape, np.int32)
-    seeds.ravel()[tops] = number[owner]
-    dark = blur(haematoxylin, 0.8 / mpp) - blur(haematoxylin, 20.0 / mpp)
-    mask = dark > max(_FLOOR_OD, _OUTLINE_SHARE * strength)
-    labels = climb(best, mask, seeds)
-    return _measure(haematoxylin, labels, int(kept.size), mpp)
+    mask = scratch.take(shape, np.bool_)
+    least = max(_FLOOR_OD, _OUTLINE_SHARE * strength)
+    darker(space.blurred(0.8 / mpp), space.blurred(20.0 / mpp), least, mask)
+    labels = scratch.take(shape, np.int32)
+    climb(best, mask, tops, number[owner], labels)
+    return _measure(haematoxylin, labels, int(kept.size), mpp, scratch)
 
 
 def _respond(
-    haematoxylin: NDArray[np.float32], mpp: float
-) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
-    best = np.full(haematoxylin.shape, -np.inf, np.float32)
-    scale = np.zeros(haematoxylin.shape, np.int8)
+    space: ScaleSpace, mpp: float, best: NDArray[np.float32], scale: NDArray[np.int8]
+) -> None:
+    best.fill(-np.inf)
+    scale.fill(0)
     for number, radius_um in enumerate(_RADII_UM):
-        response = blob_response(haematoxylin, radius_um / math.sqrt(2.0) / mpp)
+        response = space.blob_response(radius_um / math.sqrt(2.0) / mpp)
         weight = (radius_um / _RADII_UM[0]) ** _SCALE_POWER
         strongest_scale(best, scale, response, weight, number)
-    return best, scale
 
 
 def _quantile(values: NDArray[np.float32], share: float) -> float:
@@ -151,13 +162,21 @@ def _quantile(values: NDArray[np.float32], share: float) -> float:
 
 
 def _measure(
-    haematoxylin: NDArray[np.float32], labels: NDArray[np.int32], n: int, mpp: float
+    haematoxylin: NDArray[np.float32],
+    labels: NDArray[np.int32],
+    n: int,
+    mpp: float,
+    scratch: Scratch,
 ) -> Nuclei:
-    outside = (labels == 0).astype(np.float32)
-    weight = blur(outside, 4.0 / mpp)
-    around = blur(haematoxylin * outside, 4.0 / mpp)
-    around /= np.maximum(weight, 1e-3)
-    sums = sums_by_label(labels, haematoxylin, around, n)
+    outside, around = scratch.take(labels.shape), scratch.take(labels.shape)
+    keep_outside(labels, haematoxylin, outside, around)
+    sums = sums_by_label(
+        labels,
+        haematoxylin,
+        ScaleSpace(around, scratch).blurred(4.0 / mpp),
+        ScaleSpace(outside, scratch).blurred(4.0 / mpp),
+        n,
+    )
     sums = sums[sums[:, 0] * mpp**2 >= _SMALLEST_UM2]
     count, sum_x, sum_y, sum_xx, sum_yy, sum_xy, sum_h, sum_hh, sum_around = sums.T
     x, y = sum_x / count, sum_y / count

@@ -6,14 +6,40 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["climb", "sums_by_label"]
+__all__ = ["climb", "darker", "keep_outside", "sums_by_label"]
+
+_Floats = NDArray[np.float32]
+
+
+@njit(cache=True)
+def darker(fine: _Floats, coarse: _Floats, least: float, out: NDArray[np.bool_]) -> None:
+    """Mark where a map exceeds a smoother one.
+
+    Parameters
+    ----------
+    fine, coarse : ndarray of float32, shape (h, w)
+        The map, and what is around each pixel.
+    least : float
+        By more than this, rounded to float32.
+    out : ndarray of bool, shape (h, w)
+        Written.
+    """
+    limit = np.float32(least)
+    for y in range(fine.shape[0]):
+        one, two, row = fine[y], coarse[y], out[y]
+        for x in range(row.size):
+            row[x] = one[x] - two[x] > limit
 
 
 @njit(cache=True)
 def climb(
-    height_map: NDArray[np.float32], mask: NDArray[np.bool_], seeds: NDArray[np.int32]
-) -> NDArray[np.int32]:
-    """Give each pixel of a mask to the seed it reaches by always climbing the steepest way.
+    height_map: _Floats,
+    mask: NDArray[np.bool_],
+    tops: NDArray[np.int64],
+    label_of_top: NDArray[np.int32],
+    labels: NDArray[np.int32],
+) -> None:
+    """Give each pixel of a mask to the top it reaches by always climbing the steepest way.
 
     Parameters
     ----------
@@ -21,13 +47,12 @@ def climb(
         What is climbed.
     mask : ndarray of bool, shape (h, w)
         Which pixels may belong to a nucleus.
-    seeds : ndarray of int32, shape (h, w)
-        Label of the nucleus at each top that counts, from 1; 0 elsewhere.
-
-    Returns
-    -------
-    ndarray of int32, shape (h, w)
-        Labels; 0 outside the mask and where the climb ends at a top that does not count.
+    tops : ndarray of int64, shape (k,)
+        Flat indices of the tops that count.
+    label_of_top : ndarray of int32, shape (k,)
+        Label of the nucleus of each, from 1.
+    labels : ndarray of int32, shape (h, w)
+        Written: labels; 0 outside the mask and where the climb ends at a top that does not count.
 
     Notes
     -----
@@ -35,51 +60,118 @@ def climb(
     until it meets a pixel whose end is known, and then written back, so each pixel is walked once.
     """
     rows, columns = height_map.shape
-    size = rows * columns
-    flat = height_map.ravel()
-    end = np.full(size, -1, np.int64)
-    path = np.empty(size, np.int64)
-    labels = np.zeros((rows, columns), np.int32)
-    out = labels.ravel()
-    seed_of = seeds.ravel()
-    may = mask.ravel()
-    for start in range(size):
+    step = np.empty((rows, columns), np.int8)
+    _steepest(height_map, step)
+    ways = np.empty(9, np.int64)
+    for v in range(3):
+        for u in range(3):
+            ways[3 * v + u] = (v - 1) * columns + u - 1
+    # label of the end of a way, −1 where it is not known yet
+    end = np.full(rows * columns, -1, np.int32)
+    for k in range(tops.size):
+        end[tops[k]] = label_of_top[k]
+    path = np.empty(rows * columns, np.int32)
+    up, out, may = step.ravel(), labels.ravel(), mask.ravel()
+    for start in range(end.size):
         if not may[start]:
+            out[start] = 0
             continue
         at, steps = start, 0
         while end[at] < 0:
             path[steps] = at
             steps += 1
-            up = _steepest(flat, at, rows, columns)
-            if up == at:
-                end[at] = at
-            else:
-                at = up
-        top = end[at]
+            way = ways[up[at]]
+            if way == 0:
+                end[at] = 0
+            at += way
+        label = end[at]
         for k in range(steps):
-            end[path[k]] = top
-        out[start] = seed_of[top]
-    return labels
+            end[path[k]] = label
+        out[start] = label
 
 
 @njit(cache=True)
-def _steepest(flat: NDArray[np.float32], at: int, rows: int, columns: int) -> int:
-    y, x = at // columns, at % columns
-    best, up = flat[at], at
-    for v in range(max(y - 1, 0), min(y + 2, rows)):
-        for u in range(max(x - 1, 0), min(x + 2, columns)):
-            j = v * columns + u
-            # equal heights: the first in reading order, so that no two wait for one another
-            if flat[j] > best or (flat[j] == best and j < up):
-                best, up = flat[j], j
-    return up
+def _steepest(height_map: _Floats, step: NDArray[np.int8]) -> None:
+    """Write the number, in reading order, of the highest of the nine pixels in and around each."""
+    rows, columns = height_map.shape
+    padded = np.full((3, columns + 2), -np.inf, np.float32)
+    best = np.empty(columns, np.float32)
+    for y in range(rows):
+        for k in range(3):
+            row = padded[k, 1:]
+            if 0 <= y - 1 + k < rows:
+                line = height_map[y - 1 + k]
+                for x in range(columns):
+                    row[x] = line[x]
+            else:
+                for x in range(columns):
+                    row[x] = -np.inf
+        here, out = padded[1, 1:], step[y]
+        for x in range(columns):
+            best[x] = here[x]
+            out[x] = 4
+        # equal heights: the first in reading order, so that no two wait for one another
+        _take_before(padded[0], padded[1], best, out)
+        _take_after(padded[1], padded[2], best, out)
+
+
+@njit(cache=True)
+def _take_before(above: _Floats, here: _Floats, best: _Floats, step: NDArray[np.int8]) -> None:
+    for x in range(best.size):
+        value, at = best[x], step[x]
+        first = above[x] >= value
+        value, at = (above[x], 0) if first else (value, at)
+        second = above[x + 1] > value or (above[x + 1] == value and at == 4)
+        value, at = (above[x + 1], 1) if second else (value, at)
+        third = above[x + 2] > value or (above[x + 2] == value and at == 4)
+        value, at = (above[x + 2], 2) if third else (value, at)
+        fourth = here[x] > value or (here[x] == value and at == 4)
+        value, at = (here[x], 3) if fourth else (value, at)
+        best[x], step[x] = value, at
+
+
+@njit(cache=True)
+def _take_after(here: _Floats, below: _Floats, best: _Floats, step: NDArray[np.int8]) -> None:
+    for x in range(best.size):
+        value, at = best[x], step[x]
+        value, at = (here[x + 2], 5) if here[x + 2] > value else (value, at)
+        value, at = (below[x], 6) if below[x] > value else (value, at)
+        value, at = (below[x + 1], 7) if below[x + 1] > value else (value, at)
+        value, at = (below[x + 2], 8) if below[x + 2] > value else (value, at)
+        best[x], step[x] = value, at
+
+
+@njit(cache=True)
+def keep_outside(
+    labels: NDArray[np.int32], haematoxylin: _Floats, outside: _Floats, around: _Floats
+) -> None:
+    """Split off what is no nucleus.
+
+    Parameters
+    ----------
+    labels : ndarray of int32, shape (h, w)
+        0 is no nucleus.
+    haematoxylin : ndarray of float32, shape (h, w)
+        Haematoxylin.
+    outside : ndarray of float32, shape (h, w)
+        Written: 1 where no nucleus is, else 0.
+    around : ndarray of float32, shape (h, w)
+        Written: haematoxylin where no nucleus is, else 0.
+    """
+    one, zero = np.float32(1.0), np.float32(0.0)
+    for y in range(labels.shape[0]):
+        label, line, row, rest = labels[y], haematoxylin[y], outside[y], around[y]
+        for x in range(row.size):
+            row[x] = one if label[x] == 0 else zero
+            rest[x] = line[x] if label[x] == 0 else zero
 
 
 @njit(cache=True)
 def sums_by_label(
     labels: NDArray[np.int32],
-    haematoxylin: NDArray[np.float32],
-    around: NDArray[np.float32],
+    haematoxylin: _Floats,
+    around: _Floats,
+    weight: _Floats,
     n: int,
 ) -> NDArray[np.float64]:
     """Sum over the pixels of each label, in one pass.
@@ -88,24 +180,26 @@ def sums_by_label(
     ----------
     labels : ndarray of int32, shape (h, w)
         0 is no nucleus.
-    haematoxylin, around : ndarray of float32, shape (h, w)
-        Haematoxylin, and haematoxylin of what is no nucleus nearby.
+    haematoxylin : ndarray of float32, shape (h, w)
+        Haematoxylin.
+    around, weight : ndarray of float32, shape (h, w)
+        What `keep_outside` gave, smoothed: their ratio is the haematoxylin beside nuclei.
     n : int
         Highest label.
 
     Returns
     -------
     ndarray of float64, shape (n, 9)
-        Count; sums of x, y, x², y², xy, haematoxylin, its square, and `around`.
+        Count; sums of x, y, x², y², xy, haematoxylin, its square, and haematoxylin beside nuclei.
     """
     sums = np.zeros((n, 9))
-    rows, columns = labels.shape
-    for y in range(rows):
-        for x in range(columns):
-            label = labels[y, x]
-            if label == 0:
+    least = np.float32(1e-3)
+    for y in range(labels.shape[0]):
+        line = labels[y]
+        for x in range(line.size):
+            if line[x] == 0:
                 continue
-            row = sums[label - 1]
+            row = sums[line[x] - 1]
             value = np.float64(haematoxylin[y, x])
             row[0] += 1.0
             row[1] += x
@@ -115,5 +209,5 @@ def sums_by_label(
             row[5] += x * y
             row[6] += value
             row[7] += value * value
-            row[8] += around[y, x]
+            row[8] += around[y, x] / max(weight[y, x], least)
     return sums

@@ -6,7 +6,29 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["keep_strongest", "local_maxima", "strongest_scale"]
+__all__ = ["keep_strongest", "local_maxima", "raise_to_share", "strongest_scale"]
+
+
+@njit(cache=True)
+def raise_to_share(
+    image: NDArray[np.float32], mean: NDArray[np.float32], share: float, out: NDArray[np.float32]
+) -> None:
+    """Raise a map to a share of its mean nearby.
+
+    Parameters
+    ----------
+    image, mean : ndarray of float32, shape (h, w)
+        The map, and its mean near each pixel.
+    share : float
+        Of the mean, rounded to float32.
+    out : ndarray of float32, shape (h, w)
+        Written.
+    """
+    part = np.float32(share)
+    for y in range(image.shape[0]):
+        line, near, row = image[y], mean[y], out[y]
+        for x in range(row.size):
+            row[x] = max(line[x], part * near[x])
 
 
 @njit(cache=True)
@@ -32,14 +54,13 @@ def strongest_scale(
     number : int
         Of this scale.
     """
-    height, width = best.shape
-    factor = np.float32(weight)
-    for y in range(height):
-        for x in range(width):
-            value = factor * response[y, x]
-            if value > best[y, x]:
-                best[y, x] = value
-                scale[y, x] = number
+    factor, this = np.float32(weight), np.int8(number)
+    for y in range(best.shape[0]):
+        line, highest, which = response[y], best[y], scale[y]
+        for x in range(line.size):
+            value = factor * line[x]
+            which[x] = this if value > highest[x] else which[x]
+            highest[x] = max(value, highest[x])
 
 
 @njit(cache=True)
@@ -66,28 +87,42 @@ def local_maxima(image: NDArray[np.float32], floor: float) -> NDArray[np.int64]:
     [6]
     """
     height, width = image.shape
-    found = np.empty(image.size, np.int64)
+    found = np.empty(image.size, np.int32)
+    padded = np.full((3, width + 2), -np.inf, np.float32)
+    is_top = np.empty(width, np.bool_)
+    least = np.float64(floor)
     n = 0
     for y in range(height):
+        for k in range(3):
+            row = padded[k, 1:]
+            if 0 <= y - 1 + k < height:
+                line = image[y - 1 + k]
+                for x in range(width):
+                    row[x] = line[x]
+            else:
+                for x in range(width):
+                    row[x] = -np.inf
+        _mark_tops(padded[0], padded[1], padded[2], least, is_top)
         for x in range(width):
-            value = image[y, x]
-            if not value > floor:
-                continue
-            if _is_top(image, y, x, value):
+            if is_top[x]:
                 found[n] = y * width + x
                 n += 1
-    return found[:n].copy()
+    return found[:n].astype(np.int64)
 
 
 @njit(cache=True)
-def _is_top(image: NDArray[np.float32], y: int, x: int, value: float) -> bool:
-    height, width = image.shape
-    for v in range(max(y - 1, 0), min(y + 2, height)):
-        for u in range(max(x - 1, 0), min(x + 2, width)):
-            before = v < y or (v == y and u < x)
-            if image[v, u] > value or (before and image[v, u] == value):
-                return False
-    return True
+def _mark_tops(
+    above: NDArray[np.float32],
+    here: NDArray[np.float32],
+    below: NDArray[np.float32],
+    floor: float,
+    out: NDArray[np.bool_],
+) -> None:
+    for x in range(out.size):
+        value = here[x + 1]
+        before = max(above[x], above[x + 1], above[x + 2], here[x])
+        after = max(below[x], below[x + 1], below[x + 2], here[x + 2])
+        out[x] = (value > floor) & (value > before) & (value >= after)
 
 
 @njit(cache=True)

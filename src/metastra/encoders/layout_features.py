@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from metastra.cells.blur_kernel import blur, halve
+from metastra.cells.blur_kernel import ScaleSpace
 from metastra.cells.nuclei import Nuclei
 from metastra.encoders.feature import Feature
-from metastra.encoders.texture_kernel import moments
+from metastra.encoders.layout_kernel import (
+    autocorrelations,
+    block_means,
+    boundary_px,
+    distances_px,
+    otsu,
+    quantile,
+)
+from metastra.encoders.mask_kernel import moments
+from metastra.encoders.part_kernel import part_areas, parts_where
 from metastra.encoders.tile_maps import TileMaps
 
 __all__ = ["FEATURES", "measure"]
@@ -115,58 +125,40 @@ def measure(maps: TileMaps, nuclei: Nuclei) -> NDArray[np.float64]:
     ndarray of shape (len(FEATURES),)
         In the order of `FEATURES`; ratios between two parts are 0 where one of them is missing.
     """
-    stains, tissue, mpp = (
-        [maps.relative[0], maps.relative[1]],
-        maps.tissue.astype(np.float32),
-        maps.mpp,
-    )
-    while mpp < _COARSE_MPP / 1.5 and min(tissue.shape) >= 32:
-        stains, tissue, mpp = [halve(stain) for stain in stains], halve(tissue), 2.0 * mpp
+    with maps.scratch.frame():
+        inside = maps.scratch.take(maps.tissue.shape)
+        np.copyto(inside, maps.tissue)
+        tissue = ScaleSpace(inside, maps.scratch)
+        return np.array(_measure(maps, tissue, nuclei))
+
+
+def _measure(maps: TileMaps, tissue: ScaleSpace, nuclei: Nuclei) -> list[float]:
+    stains, mpp = maps.relative[:2], maps.mpp
+    while mpp < _COARSE_MPP / 1.5 and min(tissue.image.shape) >= 32:
+        stains, tissue, mpp = (stains[0].halved, stains[1].halved), tissue.halved, 2.0 * mpp
     found: list[float] = []
     for stain in stains:
-        found += _autocorrelations(stain, mpp)
-        blocks = _block_means(stain)
+        found += _autocorrelations(stain.image, mpp)
+        blocks = block_means(stain.image, _BLOCKS)
         mean = float(blocks.mean())
         found.append(float(blocks.std()) / mean if mean > 1e-3 else 0.0)
-    found.append(float(_block_means(tissue).std()))
+    found.append(float(block_means(tissue.image, _BLOCKS).std()))
     found.append(_count_variation(nuclei, maps.tissue.shape))
-    found += _dense(stains, tissue > 0.5, mpp, maps, nuclei)
-    return np.array(found)
+    return found + _dense(stains, tissue.image > 0.5, mpp, maps, nuclei)
 
 
 def _autocorrelations(image: NDArray[np.float32], mpp: float) -> list[float]:
-    centred = image - np.float32(image.mean(dtype=np.float64))
-    variance = float(np.mean(centred * centred, dtype=np.float64))
-    if variance < 1e-6:
-        return [0.0] * (len(_LAGS_UM) + 1)
-    means, spread = [], 0.0
-    for lag_um in _LAGS_UM:
-        step = max(round(lag_um / mpp), 1)
-        slant = max(round(lag_um / mpp / np.sqrt(2.0)), 1)
-        four = [
-            _product(centred, dx, dy) / variance
-            for dx, dy in ((step, 0), (0, step), (slant, slant), (-slant, slant))
-        ]
-        means.append(sum(four) / 4.0)
-        if lag_um == _LAGS_UM[1]:
-            spread = max(four) - min(four)
-    return [*means, spread]
-
-
-def _product(image: NDArray[np.float32], dx: int, dy: int) -> float:
-    rows, columns = image.shape
-    if dy >= rows or abs(dx) >= columns:
-        return 0.0
-    one = image[: rows - dy, max(0, -dx) : columns - max(0, dx)]
-    two = image[dy:, max(0, dx) : columns + min(0, dx)]
-    return float(np.mean(one * two, dtype=np.float64))
-
-
-def _block_means(image: NDArray[np.float32]) -> NDArray[np.float64]:
-    rows, columns = image.shape[0] // _BLOCKS, image.shape[1] // _BLOCKS
-    cut = image[: rows * _BLOCKS, : columns * _BLOCKS]
-    parts = cut.reshape(_BLOCKS, rows, _BLOCKS, columns).astype(np.float64)
-    return np.asarray(parts.mean(axis=(1, 3)))
+    """Mean of four directions at each lag, and their spread at the second."""
+    steps = [max(round(lag_um / mpp), 1) for lag_um in _LAGS_UM]
+    slants = [max(round(lag_um / mpp / math.sqrt(2.0)), 1) for lag_um in _LAGS_UM]
+    offsets = [
+        offset
+        for step, slant in zip(steps, slants, strict=True)
+        for offset in ((step, 0), (0, step), (slant, slant), (-slant, slant))
+    ]
+    dx, dy = np.array(offsets).T.copy()
+    four = autocorrelations(image, dx, dy).reshape(-1, 4)
+    return [*four.mean(axis=1).tolist(), float(four[1].max() - four[1].min())]
 
 
 def _count_variation(nuclei: Nuclei, shape: tuple[int, ...]) -> float:
@@ -179,58 +171,36 @@ def _count_variation(nuclei: Nuclei, shape: tuple[int, ...]) -> float:
     return float(counts.std() / counts.mean())
 
 
-def _otsu(values: NDArray[np.float32]) -> tuple[float, float, float]:
-    """Threshold, difference of the two means, and share of the variance between them."""
-    counts, edges = np.histogram(values, bins=64)
-    middles = (edges[:-1] + edges[1:]) / 2.0
-    share = counts / counts.sum()
-    below = np.cumsum(share)
-    moment = np.cumsum(share * middles)
-    mean = float(moment[-1])
-    variance = float(np.sum(share * (middles - mean) ** 2))
-    if variance < 1e-5:
-        return float(edges[-1]), 0.0, 0.0
-    inside = below * (1.0 - below)
-    between = np.where(inside > 1e-6, (mean * below - moment) ** 2 / np.maximum(inside, 1e-6), 0.0)
-    best = int(between.argmax())
-    low = float(moment[best] / below[best])
-    high = float((mean - moment[best]) / (1.0 - below[best]))
-    return float(edges[best + 1]), high - low, float(between[best]) / variance
-
-
 def _dense(
-    stains: list[NDArray[np.float32]],
+    stains: tuple[ScaleSpace, ...],
     tissue: NDArray[np.bool_],
     mpp: float,
     maps: TileMaps,
     nuclei: Nuclei,
 ) -> list[float]:
-    smooth = blur(stains[0], 6.0 / mpp)
-    threshold, contrast, separation = _otsu(smooth)
+    smooth = stains[0].blurred(6.0 / mpp)
+    threshold, contrast, separation = otsu(smooth)
     dense = smooth > threshold
     if contrast == 0.0 or not dense.any():
         return [0.0] * 14
-    labels, n = ndimage.label(dense)
-    parts = int(np.sum(np.bincount(labels.ravel())[1:] * mpp**2 >= 100.0)) if n else 0
-    thick = 2.0 * mpp * ndimage.distance_transform_edt(dense)[dense]
-    thin = 2.0 * mpp * ndimage.distance_transform_edt(~dense)[~dense]
-    crossings = int(np.sum(dense[1:] != dense[:-1])) + int(np.sum(dense[:, 1:] != dense[:, :-1]))
+    areas_um2 = part_areas(*parts_where(dense)) * mpp**2
+    thick, thin = 2.0 * mpp * distances_px(dense), 2.0 * mpp * distances_px(~dense)
     loose = tissue & ~dense
     eosin = 0.0
     if loose.any():
-        inside, outside = moments(stains[1], dense)[0], moments(stains[1], loose)[0]
-        eosin = float(np.log((inside + 0.05) / (outside + 0.05)))
+        inside, outside = (moments(stains[1].image, part)[0] for part in (dense, loose))
+        eosin = math.log((inside + 0.05) / (outside + 0.05))
     area_mm2 = maps.area_mm2()
     # π/4 corrects the length of a staircase
-    length_mm = crossings * mpp / 1000.0 * np.pi / 4.0
+    length_mm = boundary_px(dense) * mpp / 1000.0 * np.pi / 4.0
     return [
         float(dense.mean()),
         contrast,
         separation,
-        parts / area_mm2,
+        float(np.sum(areas_um2 >= 100.0)) / area_mm2,
         float(thick.mean()),
-        float(np.quantile(thick, 0.9)),
-        float(thin.mean()) if thin.size else 0.0,
+        quantile(thick, 0.9),
+        float(thin.mean()),
         length_mm / area_mm2,
         eosin,
         *_nuclei_by_part(dense, loose, mpp, maps.mpp, nuclei),

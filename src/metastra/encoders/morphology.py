@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metastra.cells.detect import detect_nuclei_in_haematoxylin
+from metastra.cells.scratch import Scratch
 from metastra.encoders import (
     layout_features,
     nucleus_features,
@@ -79,6 +80,7 @@ class Morphology:
             engine="numba",
             precision="float32",
         )
+        self._piles: list[Scratch] = []
 
     @property
     def card(self) -> EncoderCard:
@@ -105,14 +107,18 @@ class Morphology:
         """
         require_tiles(tiles, self._card)
         features = np.empty((len(tiles), len(FEATURES)), np.float32)
+        # a pile of memory for each call that runs at the same time
+        scratch = self._piles.pop() if self._piles else Scratch()
         for number, tile in enumerate(tiles):
-            maps = prepare(np.ascontiguousarray(tile), self._card.mpp)
-            features[number] = _measure(maps)
+            with scratch.frame():
+                maps = prepare(np.ascontiguousarray(tile), self._card.mpp, scratch)
+                features[number] = _measure(maps)
+        self._piles.append(scratch)
         return features
 
 
 def _measure(maps: TileMaps) -> NDArray[np.float64]:
-    nuclei = detect_nuclei_in_haematoxylin(maps.haematoxylin, maps.mpp)
+    nuclei = detect_nuclei_in_haematoxylin(maps.haematoxylin, maps.mpp, scratch=maps.scratch)
     return np.concatenate(
         [
             stain_features.measure(maps),

@@ -163,7 +163,7 @@ def measure(maps: TileMaps, nuclei: Nuclei) -> NDArray[np.float64]:
         return found
     shapes = nuclei.shapes
     tile_mm2 = maps.area_mm2()
-    tissue_mm2 = max(float(maps.tissue.mean()) * tile_mm2, 1e-9)
+    tissue_mm2 = max(maps.n_tissue / maps.tissue.size * tile_mm2, 1e-9)
     dark = shapes.haematoxylin_od > np.median(shapes.haematoxylin_od)
     lymphocyte_like = (
         (shapes.area_um2 >= 10.0)
@@ -172,7 +172,7 @@ def measure(maps: TileMaps, nuclei: Nuclei) -> NDArray[np.float64]:
         & dark
     )
     rows = [n / tile_mm2, n / tissue_mm2, float(shapes.area_um2.sum()) / tissue_mm2 / 1e6]
-    rows += _of_shapes(shapes, maps.strengths_od[0])
+    rows += _of_shapes(shapes, maps.spread[0].strength_od)
     rows += _kinds(shapes, dark, lymphocyte_like, tile_mm2)
     found[: len(rows)] = rows
     if n > _NEIGHBOURS:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numba import njit
-from numpy.typing import NDArray
-from scipy import ndimage
+import math
+from collections.abc import Iterator
 
-from metastra.cells.blur_kernel import blob_response, halve
+import numpy as np
+from numpy.typing import NDArray
+
+from metastra.cells.blur_kernel import ScaleSpace
 from metastra.cells.nuclei import Nuclei
 from metastra.cells.seed_kernel import local_maxima
 from metastra.encoders.feature import Feature
-from metastra.encoders.texture_kernel import moments
+from metastra.encoders.mask_kernel import (
+    count_below,
+    count_true,
+    mean_positive,
+    moments,
+    raise_and_negate,
+)
+from metastra.encoders.part_kernel import part_shapes, parts_where
+from metastra.encoders.space_kernel import colour_counts, near_share, rim_of_parts
 from metastra.encoders.tile_maps import TISSUE_OD, TileMaps
 
 __all__ = ["FEATURES", "measure"]
@@ -119,60 +128,34 @@ def measure(maps: TileMaps, nuclei: Nuclei) -> NDArray[np.float64]:
     ndarray of shape (len(FEATURES),)
         In the order of `FEATURES`; what is about lumina is 0 where there is none.
     """
-    darkness = maps.relative[2]
-    found = [*_lumina(maps, nuclei), *_pale(maps)]
-    found += _blobs(maps, darkness)
-    found += [count / maps.tissue.size for count in _colours(maps.tile, _DENSITY, _PIGMENT_BELOW)]
-    return np.array(found)
-
-
-@njit(cache=True)
-def _colours(
-    tile: NDArray[np.uint8], density: NDArray[np.float32], pigment_below: NDArray[np.uint8]
-) -> tuple[int, int, int]:
-    """Count pixels that look like blood, like pigment, and black ones."""
-    blood, pigment, black = 0, 0, 0
-    weak, most, least = np.float32(0.18), np.float32(0.6), np.float32(0.7)
-    for y in range(tile.shape[0]):
-        for x in range(tile.shape[1]):
-            red, green, blue = tile[y, x, 0], tile[y, x, 1], tile[y, x, 2]
-            of_green = density[green]
-            reddish = density[red] <= most * of_green and density[blue] >= least * of_green
-            blood += of_green > weak and reddish
-            pigment += blue < pigment_below[green]
-            black += red < 40 and green < 40 and blue < 40
-    return blood, pigment, black
+    found = [*_lumina(maps, nuclei), *_pale(maps), *_blobs(maps)]
+    counts = colour_counts(maps.tile, _DENSITY, _PIGMENT_BELOW)
+    return np.array(found + [count / maps.tissue.size for count in counts])
 
 
 def _lumina(maps: TileMaps, nuclei: Nuclei) -> list[float]:
-    mpp = maps.mpp
-    white = ~maps.tissue
-    labels, n = ndimage.label(white)
-    if n == 0:
-        return [0.0] * 9
-    area_px, eccentricity, fill = _component_shapes(labels, n)
+    mpp, n_pixels = maps.mpp, maps.tissue.size
+    runs, n = parts_where(~maps.tissue)
+    area_px, eccentricity, fill = part_shapes(runs, n)
     area_um2 = area_px * mpp**2
     counted = area_um2 >= _SMALLEST_UM2
     if not counted.any():
         return [0.0] * 9
-    large = np.concatenate([[False], counted])[labels]
-    outward_um = ndimage.distance_transform_edt(~large) * mpp
-    rim = maps.tissue & (outward_um <= _RIM_UM)
-    ratios = [_log_ratio(image, rim, maps.tissue) for image in (maps.haematoxylin, maps.eosin)]
-    near = 0.0
-    if len(nuclei):
-        at = np.clip(
-            nuclei.centroids_px0.round().astype(np.int64), 0, np.array(white.shape)[::-1] - 1
-        )
-        near = float(np.mean(outward_um[at[:, 1], at[:, 0]] <= 2.0 * _RIM_UM))
+    rim = rim_of_parts(runs, counted, maps.tissue, _RIM_UM, mpp)
+    in_rim = [moments(image, rim)[0] for image in (maps.haematoxylin, maps.eosin)]
+    near = near_share(runs, counted, nuclei.centroids_px0, maps.tissue.shape, 2.0 * _RIM_UM, mpp)
     fat = (area_um2 >= _FAT_UM2[0]) & (area_um2 <= _FAT_UM2[1]) & (fill >= 0.85)
-    fat_share = 0.0
-    thin_walls = rim.any() and rim.sum() >= _FAT_WALLS * maps.tissue.sum()
-    if thin_walls and moments(maps.haematoxylin, rim)[0] <= 0.5 * maps.strengths_od[0]:
-        fat_share = float(area_px[fat].sum()) / white.size
+    ratios, fat_share = [0.0, 0.0], 0.0
+    n_rim = count_true(rim)
+    whole = [one.mean_od for one in maps.spread[:2]]
+    if n_rim:
+        ratios = [_log_ratio(*pair) for pair in zip(in_rim, whole, strict=True)]
+        thin_walls = n_rim >= _FAT_WALLS * maps.n_tissue
+        if thin_walls and in_rim[0] <= 0.5 * maps.spread[0].strength_od:
+            fat_share = float(area_px[fat].sum()) / n_pixels
     return [
         float(counted.sum()) / maps.area_mm2(),
-        float(area_px.max()) / white.size,
+        float(area_px.max()) / n_pixels,
         float(area_um2[counted].mean()),
         float(eccentricity[counted].mean()),
         float(fill[counted].mean()),
@@ -182,62 +165,38 @@ def _lumina(maps: TileMaps, nuclei: Nuclei) -> list[float]:
     ]
 
 
-def _component_shapes(
-    labels: NDArray[np.signedinteger], n: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Area in pixels, eccentricity and ellipse fill of labels 1 to n."""
-    y, x = np.nonzero(labels)
-    which = labels[y, x] - 1
-
-    def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.bincount(which, values, n) / area
-
-    area = np.bincount(which, minlength=n).astype(np.float64)
-    fx, fy = x.astype(np.float64), y.astype(np.float64)
-    cx, cy = mean(fx), mean(fy)
-    fx -= cx[which]
-    fy -= cy[which]
-    xx, yy, xy = mean(fx * fx) + 1.0 / 12.0, mean(fy * fy) + 1.0 / 12.0, mean(fx * fy)
-    half, gap = (xx + yy) / 2.0, np.hypot((xx - yy) / 2.0, xy)
-    long, short = half + gap, np.maximum(half - gap, 1e-9)
-    eccentricity = np.sqrt(np.clip(1.0 - short / long, 0.0, 1.0))
-    return area, eccentricity, area / (4.0 * np.pi * np.sqrt(long * short))
-
-
-def _log_ratio(
-    image: NDArray[np.float32], part: NDArray[np.bool_], whole: NDArray[np.bool_]
-) -> float:
-    if not part.any():
-        return 0.0
-    return float(np.log((moments(image, part)[0] + 0.05) / (moments(image, whole)[0] + 0.05)))
+def _log_ratio(part_od: float, whole_od: float) -> float:
+    return math.log((part_od + 0.05) / (whole_od + 0.05))
 
 
 def _pale(maps: TileMaps) -> list[float]:
-    n = int(maps.tissue.sum())
+    n = maps.n_tissue
     if n == 0:
         return [0.0] * len(_PALE)
     # what is no tissue is paler than every limit
-    smooth, strength_od = maps.smooth_darkness, maps.strengths_od[2]
+    smooth, strength_od = maps.smooth_darkness, maps.spread[2].strength_od
     glass = smooth.size - n
-    return [(int(np.sum(smooth < limit * strength_od)) - glass) / n for limit in _PALE]
+    return [(count_below(smooth, limit * strength_od) - glass) / n for limit in _PALE]
 
 
-def _blobs(maps: TileMaps, darkness: NDArray[np.float32]) -> list[float]:
+def _blobs(maps: TileMaps) -> list[float]:
+    dark = [mean_positive(one) for one in _responses(maps.relative[0], maps.mpp)]
     found: list[float] = []
-    # glass at the level of very pale tissue, or every lumen would be the strongest vacuole
-    floor = np.float32(TISSUE_OD / maps.strengths_od[2])
-    lightness = -np.maximum(darkness, floor)
-    haematoxylin = maps.relative[0]
-    mpp = maps.mpp
-    for radius_um in _BLOBS_UM:
-        while radius_um / mpp > 12.0 and min(lightness.shape) >= 32:
-            lightness, haematoxylin, mpp = halve(lightness), halve(haematoxylin), 2.0 * mpp
-        sigma_px = max(radius_um / np.sqrt(2.0) / mpp, 0.33)
-        pale = blob_response(lightness, sigma_px)
-        dark = blob_response(haematoxylin, sigma_px)
-        found += [
-            len(local_maxima(pale, _BLOB_FLOOR)) / maps.area_mm2(),
-            float(np.maximum(pale, 0.0).mean(dtype=np.float64)),
-            float(np.maximum(dark, 0.0).mean(dtype=np.float64)),
-        ]
+    with maps.scratch.frame():
+        # glass at the level of very pale tissue, or every lumen would be the strongest vacuole
+        lightness = maps.scratch.take(maps.tissue.shape)
+        floor = TISSUE_OD / maps.spread[2].strength_od
+        raise_and_negate(maps.relative[2].image, floor, lightness)
+        responses = _responses(ScaleSpace(lightness, maps.scratch), maps.mpp)
+        for of_dark, pale in zip(dark, responses, strict=True):
+            n = len(local_maxima(pale, _BLOB_FLOOR))
+            found += [n / maps.area_mm2(), mean_positive(pale), of_dark]
     return found
+
+
+def _responses(space: ScaleSpace, mpp: float) -> Iterator[NDArray[np.float32]]:
+    """Responses to discs of each size, the large ones on a coarser map."""
+    for radius_um in _BLOBS_UM:
+        while radius_um / mpp > 12.0 and min(space.image.shape) >= 32:
+            space, mpp = space.halved, 2.0 * mpp
+        yield space.blob_response(max(radius_um / math.sqrt(2.0) / mpp, 0.33))

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metastra.encoders.feature import Feature
-from metastra.encoders.texture_kernel import masked_quantiles, moments
-from metastra.encoders.tile_maps import TileMaps
+from metastra.encoders.mask_kernel import masked_correlation, moments
+from metastra.encoders.tile_maps import QUANTILES, TileMaps
 
 __all__ = ["FEATURES", "measure"]
 
@@ -17,7 +17,6 @@ _GROUP = "Stain"
 _RUIFROK = "Ruifrok and Johnston 2001"
 _QUANTILES = (10, 25, 50, 75, 90, 99)
 _STAINS = ("haematoxylin", "eosin")
-_SHARES = np.array(_QUANTILES) / 100.0
 _FLOOR_OD = 0.05
 
 
@@ -88,27 +87,17 @@ def measure(maps: TileMaps) -> NDArray[np.float64]:
         In the order of `FEATURES`; all 0 where there is no tissue.
     """
     found = np.zeros(len(FEATURES))
-    found[0] = maps.tissue.mean()
-    if not maps.tissue.any():
+    if not maps.n_tissue:
         return found
-    stains = [maps.haematoxylin, maps.eosin]
-    rows: list[float] = []
-    means = []
-    for image in stains:
-        mean, sd, skewness = moments(image, maps.tissue)
-        marks = masked_quantiles(image, maps.tissue, _SHARES).tolist()
-        low, middle, high = (mark + _FLOOR_OD for mark in (marks[0], marks[2], marks[4]))
-        means.append(mean)
-        rows += [mean, sd, *marks, skewness, math.log(high / middle), math.log(middle / low)]
-    rows.append(math.log((means[0] + _FLOOR_OD) / (means[1] + _FLOOR_OD)))
-    rows.append(_correlation(*(image[maps.tissue] for image in stains)))
+    rows = [maps.n_tissue / maps.tissue.size]
+    stains = maps.spread[:2]
+    for stain in stains:
+        marks = dict(zip(QUANTILES, stain.quantiles_od, strict=True))
+        low, middle, high = (marks[q] + _FLOOR_OD for q in (10, 50, 90))
+        rows += [stain.mean_od, stain.sd_od, *(marks[q] for q in _QUANTILES), stain.skewness]
+        rows += [math.log(high / middle), math.log(middle / low)]
+    rows.append(math.log((stains[0].mean_od + _FLOOR_OD) / (stains[1].mean_od + _FLOOR_OD)))
+    rows.append(masked_correlation(maps.haematoxylin, maps.eosin, maps.tissue, maps.n_tissue))
     rows += moments(maps.residual, maps.tissue)[:2]
-    found[1:] = rows
+    found[:] = rows
     return found
-
-
-def _correlation(one: NDArray[np.float32], two: NDArray[np.float32]) -> float:
-    a = one - one.mean(dtype=np.float64)
-    b = two - two.mean(dtype=np.float64)
-    scale = math.sqrt(float(a @ a) * float(b @ b))
-    return float(a @ b) / scale if scale > 1e-6 * one.size else 0.0

@@ -8,15 +8,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from metastra.cells.blur_kernel import blur
+from metastra.cells.blur_kernel import ScaleSpace
 from metastra.encoders.feature import Feature
-from metastra.encoders.texture_kernel import (
-    binary_patterns,
-    cooccurrence,
-    haralick,
-    moments,
-    quantised,
-)
+from metastra.encoders.mask_kernel import moments_between
+from metastra.encoders.texture_kernel import binary_patterns, pair_measures, quantise
 from metastra.encoders.tile_maps import TileMaps
 
 __all__ = ["FEATURES", "measure"]
@@ -118,48 +113,41 @@ def measure(maps: TileMaps) -> NDArray[np.float64]:
         In the order of `FEATURES`; all 0 where there is no tissue.
     """
     found: list[float] = []
-    for number in range(len(_STAINS)):
-        image = maps.relative[number]
-        found += _bands(image, maps)
-        found += _pairs(image, maps)
-        found += _patterns(image, maps)
+    for relative in maps.relative[: len(_STAINS)]:
+        found += _bands(relative, maps)
+        found += _pairs(relative.image, maps)
+        found += _patterns(relative, maps)
     return np.array(found)
 
 
-def _bands(image: NDArray[np.float32], maps: TileMaps) -> list[float]:
+def _bands(relative: ScaleSpace, maps: TileMaps) -> list[float]:
     found: list[float] = []
-    finer = blur(image, maps.sigma_px(_SCALES_UM[0]))
-    for scale_um in _SCALES_UM[1:]:
-        coarser = blur(image, maps.sigma_px(scale_um))
-        _, sd, skewness = moments(finer - coarser, maps.tissue)
+    for fine, coarse in itertools.pairwise(maps.sigma_px(scale_um) for scale_um in _SCALES_UM):
+        finer, coarser = relative.blurred(fine), relative.blurred(coarse)
+        _, sd, skewness = moments_between(finer, coarser, maps.tissue)
         found += [sd, skewness]
-        finer = coarser
     return found
 
 
 def _pairs(image: NDArray[np.float32], maps: TileMaps) -> list[float]:
-    levels = quantised(image, maps.tissue, 1.25)
     found: list[float] = []
-    for offset_um in _OFFSETS_UM:
-        step = max(round(offset_um / maps.mpp), 1)
-        slant = max(round(offset_um / maps.mpp / math.sqrt(2.0)), 1)
-        counts = [
-            cooccurrence(levels, dx, dy)
-            for dx, dy in ((step, 0), (slant, slant), (0, step), (-slant, slant))
-        ]
-        contrasts = [haralick(one)[0] for one in counts]
-        mean = sum(contrasts) / len(contrasts)
-        spread = (max(contrasts) - min(contrasts)) / mean if mean > 1e-6 else 0.0
-        found += [*haralick(counts[0] + counts[1] + counts[2] + counts[3]), spread]
+    with maps.scratch.frame():
+        levels = maps.scratch.take(image.shape, np.uint8)
+        quantise(image, maps.tissue, 1.25, levels)
+        for offset_um in _OFFSETS_UM:
+            step = max(round(offset_um / maps.mpp), 1)
+            slant = max(round(offset_um / maps.mpp / math.sqrt(2.0)), 1)
+            dx, dy = np.array([[step, slant, 0, -slant], [0, slant, step, slant]])
+            found += pair_measures(levels, dx, dy).tolist()
     return found
 
 
-def _patterns(image: NDArray[np.float32], maps: TileMaps) -> list[float]:
+def _patterns(relative: ScaleSpace, maps: TileMaps) -> list[float]:
     found: list[float] = []
     angles = np.arange(8) * (math.pi / 4.0)
     for radius_um in _CIRCLES_UM:
         radius_px = max(radius_um / maps.mpp, 1.0)
-        smooth = blur(image, maps.sigma_px(radius_um / 3.0))
+        smooth = relative.blurred(maps.sigma_px(radius_um / 3.0))
         dx = np.rint(radius_px * np.cos(angles)).astype(np.int64)
         dy = np.rint(radius_px * np.sin(angles)).astype(np.int64)
         found += binary_patterns(smooth, maps.tissue, dx, dy, _STEP).tolist()

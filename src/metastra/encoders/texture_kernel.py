@@ -1,4 +1,4 @@
-"""Compiled measures of texture: moments, co-occurrence and local binary patterns."""
+"""Compiled measures of texture: co-occurrence and local binary patterns."""
 
 from __future__ import annotations
 
@@ -6,60 +6,18 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = [
-    "LEVELS",
-    "binary_patterns",
-    "cooccurrence",
-    "haralick",
-    "masked_quantiles",
-    "moments",
-    "quantised",
-]
+from metastra.encoders.mask_kernel import count_in_turn
+
+__all__ = ["LEVELS", "binary_patterns", "cooccurrence", "haralick", "pair_measures", "quantise"]
 
 LEVELS = 16
 """Grey levels of the co-occurrence matrix."""
 
 
 @njit(cache=True)
-def moments(image: NDArray[np.float32], mask: NDArray[np.bool_]) -> tuple[float, float, float]:
-    """Mean, standard deviation and skewness inside a mask.
-
-    Parameters
-    ----------
-    image : ndarray of float32, shape (h, w)
-        Any map.
-    mask : ndarray of bool, shape (h, w)
-        Which pixels count.
-
-    Returns
-    -------
-    mean, sd, skewness : float
-        All 0 for an empty mask; skewness 0 where the map is flat.
-    """
-    n, first, second, third = 0, 0.0, 0.0, 0.0
-    # sums around the middle value of the map, so that nothing is lost when they are subtracted
-    origin = np.float64(image[image.shape[0] // 2, image.shape[1] // 2])
-    for y in range(image.shape[0]):
-        line, inside = image[y], mask[y]
-        for x in range(line.size):
-            if inside[x]:
-                gap = line[x] - origin
-                n += 1
-                first += gap
-                second += gap * gap
-                third += gap * gap * gap
-    if n == 0:
-        return 0.0, 0.0, 0.0
-    mean = first / n
-    variance = second / n - mean * mean
-    if variance < 1e-8:
-        return origin + mean, 0.0, 0.0
-    moment = third / n - 3.0 * mean * second / n + 2.0 * mean * mean * mean
-    return origin + mean, variance**0.5, moment / variance**1.5
-
-
-@njit(cache=True)
-def quantised(image: NDArray[np.float32], mask: NDArray[np.bool_], top: float) -> NDArray[np.uint8]:
+def quantise(
+    image: NDArray[np.float32], mask: NDArray[np.bool_], top: float, out: NDArray[np.uint8]
+) -> None:
     """Divide 0 to `top` into `LEVELS` equal steps; what is above falls into the last.
 
     Parameters
@@ -70,18 +28,15 @@ def quantised(image: NDArray[np.float32], mask: NDArray[np.bool_], top: float) -
         Which pixels count.
     top : float
         Upper end.
-
-    Returns
-    -------
-    ndarray of uint8, shape (h, w)
-        0 to LEVELS − 1; LEVELS outside the mask.
+    out : ndarray of uint8, shape (h, w)
+        Written: 0 to LEVELS − 1; LEVELS outside the mask.
     """
-    out = np.empty(image.shape, np.uint8)
     scale = np.float32(LEVELS / top)
     for y in range(image.shape[0]):
-        for x in range(image.shape[1]):
-            out[y, x] = min(int(image[y, x] * scale), LEVELS - 1) if mask[y, x] else LEVELS
-    return out
+        line, inside, row = image[y], mask[y], out[y]
+        for x in range(row.size):
+            level = min(np.int32(line[x] * scale), np.int32(LEVELS - 1))
+            row[x] = level if inside[x] else LEVELS
 
 
 @njit(cache=True)
@@ -101,15 +56,19 @@ def cooccurrence(levels: NDArray[np.uint8], dx: int, dy: int) -> NDArray[np.floa
         Symmetric; not normalised.
     """
     side = LEVELS + 1
-    counts = np.zeros(side * side, np.int64)
+    # four tables in turn: a table waits for its last addition where the same pair comes again
+    counts = np.zeros((4, side * side), np.int32)
     rows, columns = levels.shape
     width = columns - abs(dx)
+    codes = np.empty(max(width, 0), np.uint16)
     for y in range(rows - dy):
         one = levels[y, max(0, -dx) :]
         two = levels[y + dy, max(0, dx) :]
         for x in range(width):
-            counts[one[x] * np.int64(side) + two[x]] += 1
-    table = counts.reshape((side, side))[:LEVELS, :LEVELS].astype(np.float64)
+            codes[x] = np.uint16(one[x]) * np.uint16(side) + np.uint16(two[x])
+        count_in_turn(codes, counts)
+    whole = counts.sum(axis=0).reshape((side, side))
+    table: NDArray[np.float64] = whole[:LEVELS, :LEVELS].astype(np.float64)
     return table + table.T
 
 
@@ -157,6 +116,49 @@ def haralick(counts: NDArray[np.float64]) -> tuple[float, float, float, float, f
 
 
 @njit(cache=True)
+def pair_measures(
+    levels: NDArray[np.uint8], dx: NDArray[np.int64], dy: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Describe pairs of pixels in several directions together.
+
+    Parameters
+    ----------
+    levels : ndarray of uint8, shape (h, w)
+        As for `cooccurrence`.
+    dx, dy : ndarray of int64, shape (k,)
+        Offset of each direction.
+
+    Returns
+    -------
+    ndarray of float64, shape (6,)
+        `haralick` of the sum of all directions, and the largest minus the smallest contrast of a
+        single one over their mean (0 where there is none).
+    """
+    total = np.zeros((LEVELS, LEVELS))
+    contrasts = np.empty(dx.size)
+    for k in range(dx.size):
+        counts = cooccurrence(levels, dx[k], dy[k])
+        contrasts[k] = _contrast(counts)
+        total += counts
+    found = np.empty(6)
+    found[0], found[1], found[2], found[3], found[4] = haralick(total)
+    mean = contrasts.sum() / dx.size
+    found[5] = (contrasts.max() - contrasts.min()) / mean if mean > 1e-6 else 0.0
+    return found
+
+
+@njit(cache=True)
+def _contrast(counts: NDArray[np.float64]) -> float:
+    total = counts.sum()
+    contrast = 0.0
+    if total > 0.0:
+        for i in range(LEVELS):
+            for j in range(LEVELS):
+                contrast += counts[i, j] / total * float((i - j) * (i - j))
+    return contrast
+
+
+@njit(cache=True)
 def binary_patterns(
     image: NDArray[np.float32],
     mask: NDArray[np.bool_],
@@ -190,30 +192,54 @@ def binary_patterns(
     rows, columns = image.shape
     reach = max(np.abs(dx).max(), np.abs(dy).max())
     width = columns - 2 * reach
-    counts = np.zeros(256, np.int64)
     if width <= 0:
         return np.zeros(10)
-    codes = np.empty(width, np.uint8)
+    # what does not count has a code of its own
+    counts = np.zeros((4, 257), np.int32)
+    bits, codes = np.empty(width, np.uint8), np.empty(width, np.uint16)
     limit = np.empty(width, np.float32)
+    over = np.float32(step)
     for y in range(reach, rows - reach):
-        limit[:] = image[y, reach : reach + width] + np.float32(step)
-        codes[:] = 0
-        for k in range(8):
-            start = reach + dx[k]
-            _set_bits(codes, image[y + dy[k], start : start + width], limit, np.uint8(1 << k))
-        inside = mask[y, reach : reach + width]
+        centre, inside = image[y, reach:], mask[y, reach:]
         for x in range(width):
-            if inside[x]:
-                counts[codes[x]] += 1
-    return _by_pattern(counts)
+            limit[x] = centre[x] + over
+            bits[x] = 0
+        for k in range(0, 8, 4):
+            _set_four_bits(
+                bits,
+                limit,
+                np.uint8(1 << k),
+                image[y + dy[k], reach + dx[k] :],
+                image[y + dy[k + 1], reach + dx[k + 1] :],
+                image[y + dy[k + 2], reach + dx[k + 2] :],
+                image[y + dy[k + 3], reach + dx[k + 3] :],
+            )
+        for x in range(width):
+            codes[x] = bits[x] if inside[x] else np.uint16(256)
+        count_in_turn(codes, counts)
+    return _by_pattern(counts.sum(axis=0)[:256])
 
 
 @njit(cache=True)
-def _set_bits(
-    codes: NDArray[np.uint8], line: NDArray[np.float32], limit: NDArray[np.float32], bit: np.uint8
+def _set_four_bits(
+    bits: NDArray[np.uint8],
+    limit: NDArray[np.float32],
+    lowest: np.uint8,
+    first: NDArray[np.float32],
+    second: NDArray[np.float32],
+    third: NDArray[np.float32],
+    fourth: NDArray[np.float32],
 ) -> None:
-    for x in range(codes.size):
-        codes[x] |= bit if line[x] > limit[x] else np.uint8(0)
+    two, four, eight = np.uint8(lowest * 2), np.uint8(lowest * 4), np.uint8(lowest * 8)
+    zero = np.uint8(0)
+    for x in range(bits.size):
+        least = limit[x]
+        bits[x] |= (
+            (lowest if first[x] > least else zero)
+            | (two if second[x] > least else zero)
+            | (four if third[x] > least else zero)
+            | (eight if fourth[x] > least else zero)
+        )
 
 
 @njit(cache=True)
@@ -229,46 +255,3 @@ def _by_pattern(counts: NDArray[np.int64]) -> NDArray[np.float64]:
         shares[darker if changes <= 2 else 9] += counts[code]
     total = shares.sum()
     return shares / total if total > 0.0 else shares
-
-
-@njit(cache=True)
-def masked_quantiles(
-    image: NDArray[np.float32], mask: NDArray[np.bool_], shares: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Quantiles of optical densities inside a mask, to 0.00125.
-
-    Parameters
-    ----------
-    image : ndarray of float32, shape (h, w)
-        Not below 0; above 2.56 counts as 2.56.
-    mask : ndarray of bool, shape (h, w)
-        Which pixels count.
-    shares : ndarray of float64, shape (k,)
-        From 0 to 1, ascending.
-
-    Returns
-    -------
-    ndarray of float64, shape (k,)
-        Middles of bins; 0 for an empty mask.
-    """
-    n_bins = 2048
-    counts = np.zeros(n_bins, np.int64)
-    rows, columns = image.shape
-    scale = np.float32(n_bins / 2.56)
-    n = 0
-    for y in range(rows):
-        for x in range(columns):
-            if mask[y, x]:
-                counts[min(int(image[y, x] * scale), n_bins - 1)] += 1
-                n += 1
-    found = np.zeros(shares.size)
-    if n == 0:
-        return found
-    seen, at = 0, 0
-    for k in range(shares.size):
-        place = shares[k] * (n - 1)
-        while seen + counts[at] <= place:
-            seen += counts[at]
-            at += 1
-        found[k] = (at + 0.5) / scale
-    return found

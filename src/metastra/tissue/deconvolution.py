@@ -20,6 +20,7 @@ def stain_densities(
     *,
     haematoxylin: tuple[float, float, float] = HAEMATOXYLIN,
     eosin: tuple[float, float, float] = EOSIN,
+    out: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Separate a picture into haematoxylin, eosin and what neither explains.
 
@@ -29,6 +30,8 @@ def stain_densities(
         Bright field; 255 is glass.
     haematoxylin, eosin : tuple of float
         Optical density of each stain in red, green and blue, of any length.
+    out : ndarray of float32, shape (3, h, w), optional
+        Where to write; new memory where it is not given.
 
     Returns
     -------
@@ -56,7 +59,10 @@ def stain_densities(
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
         raise ValueError(f"a picture is {rgb.dtype} {rgb.shape}; expected uint8 (h, w, 3)")
     inverse = _unmixing(haematoxylin, eosin)
-    return _unmix(np.ascontiguousarray(rgb), _DENSITY, inverse)
+    if out is None:
+        out = np.empty((3, *rgb.shape[:2]), np.float32)
+    _unmix(np.ascontiguousarray(rgb), _DENSITY, inverse, out)
+    return out
 
 
 def _unmixing(
@@ -80,15 +86,20 @@ _DENSITY[255] = 0.0
 
 @njit(cache=True)
 def _unmix(
-    rgb: NDArray[np.uint8], density: NDArray[np.float32], inverse: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    height, width = rgb.shape[0], rgb.shape[1]
-    out = np.empty((3, height, width), np.float32)
-    for y in range(height):
+    rgb: NDArray[np.uint8],
+    density: NDArray[np.float32],
+    inverse: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
+    width = rgb.shape[1]
+    red, green, blue = np.empty((3, width), np.float32)
+    for y in range(rgb.shape[0]):
+        line = rgb[y]
         for x in range(width):
-            red = density[rgb[y, x, 0]]
-            green = density[rgb[y, x, 1]]
-            blue = density[rgb[y, x, 2]]
-            for k in range(3):
-                out[k, y, x] = red * inverse[0, k] + green * inverse[1, k] + blue * inverse[2, k]
-    return out
+            red[x] = density[line[x, 0]]
+            green[x] = density[line[x, 1]]
+            blue[x] = density[line[x, 2]]
+        for k in range(3):
+            row, (of_red, of_green, of_blue) = out[k, y], inverse[:, k]
+            for x in range(width):
+                row[x] = red[x] * of_red + green[x] * of_green + blue[x] * of_blue

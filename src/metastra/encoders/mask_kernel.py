@@ -1,0 +1,401 @@
+"""Compiled counts, moments and quantiles of a map inside a mask."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+__all__ = [
+    "above",
+    "count_below",
+    "count_in_turn",
+    "count_true",
+    "cut_and_average",
+    "masked_correlation",
+    "masked_quantiles",
+    "mean_positive",
+    "moments",
+    "moments_between",
+    "raise_and_negate",
+    "scale_and_cut",
+]
+
+
+@njit(cache=True)
+def moments(image: NDArray[np.float32], mask: NDArray[np.bool_]) -> tuple[float, float, float]:
+    """Mean, standard deviation and skewness inside a mask.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (h, w)
+        Any map.
+    mask : ndarray of bool, shape (h, w)
+        Which pixels count.
+
+    Returns
+    -------
+    mean, sd, skewness : float
+        All 0 for an empty mask; skewness 0 where the map is flat.
+    """
+    # sums around the middle value of the map, so that nothing is lost when they are subtracted
+    origin = np.float64(image[image.shape[0] // 2, image.shape[1] // 2])
+    first, second, third = _three_rows(image.shape[1])
+    for y in range(image.shape[0]):
+        _add_powers(image[y], mask[y], origin, first, second, third)
+    return _moments_of_sums(count_true(mask), first.sum(), second.sum(), third.sum(), origin)
+
+
+@njit(cache=True)
+def moments_between(
+    finer: NDArray[np.float32], coarser: NDArray[np.float32], mask: NDArray[np.bool_]
+) -> tuple[float, float, float]:
+    """Moments of the difference of two maps inside a mask.
+
+    Parameters
+    ----------
+    finer, coarser : ndarray of float32, shape (h, w)
+        Two maps.
+    mask : ndarray of bool, shape (h, w)
+        Which pixels count.
+
+    Returns
+    -------
+    mean, sd, skewness : float
+        As `moments` of the difference in float32.
+    """
+    v, u = finer.shape[0] // 2, finer.shape[1] // 2
+    origin = np.float64(finer[v, u] - coarser[v, u])
+    first, second, third = _three_rows(finer.shape[1])
+    gap = np.empty(finer.shape[1], np.float32)
+    for y in range(finer.shape[0]):
+        one, two = finer[y], coarser[y]
+        for x in range(gap.size):
+            gap[x] = one[x] - two[x]
+        _add_powers(gap, mask[y], origin, first, second, third)
+    return _moments_of_sums(count_true(mask), first.sum(), second.sum(), third.sum(), origin)
+
+
+@njit(cache=True)
+def count_true(mask: NDArray[np.bool_]) -> int:
+    """Count the pixels of a mask.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (h, w)
+        Any mask.
+
+    Returns
+    -------
+    int
+        How many are true.
+    """
+    n = 0
+    for y in range(mask.shape[0]):
+        line = mask[y]
+        for x in range(line.size):
+            n += line[x]
+    return n
+
+
+@njit(cache=True)
+def _three_rows(
+    width: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    return np.zeros(width), np.zeros(width), np.zeros(width)
+
+
+@njit(cache=True)
+def _add_powers(
+    line: NDArray[np.float32],
+    inside: NDArray[np.bool_],
+    origin: float,
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    third: NDArray[np.float64],
+) -> None:
+    """Add to a sum per column: one sum for all would wait for each addition to end."""
+    for x in range(line.size):
+        gap = line[x] - origin if inside[x] else 0.0
+        first[x] += gap
+        second[x] += gap * gap
+        third[x] += gap * gap * gap
+
+
+@njit(cache=True)
+def _moments_of_sums(
+    n: int, first: float, second: float, third: float, origin: float
+) -> tuple[float, float, float]:
+    if n == 0:
+        return 0.0, 0.0, 0.0
+    mean = first / n
+    variance = second / n - mean * mean
+    if variance < 1e-8:
+        return origin + mean, 0.0, 0.0
+    moment = third / n - 3.0 * mean * second / n + 2.0 * mean * mean * mean
+    return origin + mean, variance**0.5, moment / variance**1.5
+
+
+@njit(cache=True)
+def masked_correlation(
+    one: NDArray[np.float32], two: NDArray[np.float32], mask: NDArray[np.bool_], n: int
+) -> float:
+    """Pearson correlation of two maps inside a mask.
+
+    Parameters
+    ----------
+    one, two : ndarray of float32, shape (h, w)
+        Two maps.
+    mask : ndarray of bool, shape (h, w)
+        Which pixels count.
+    n : int
+        How many that are, above 0.
+
+    Returns
+    -------
+    float
+        0 where a map is flat.
+    """
+    first, second, product = _three_rows(one.shape[1])
+    for y in range(one.shape[0]):
+        _add_values(one[y], mask[y], first)
+        _add_values(two[y], mask[y], second)
+    mean_one, mean_two = first.sum() / n, second.sum() / n
+    first[:] = 0.0
+    second[:] = 0.0
+    for y in range(one.shape[0]):
+        _add_products(one[y], two[y], mask[y], mean_one, mean_two, first, second, product)
+    scale = np.sqrt(first.sum() * second.sum())
+    return product.sum() / scale if scale > 1e-6 * n else 0.0
+
+
+@njit(cache=True)
+def _add_values(
+    line: NDArray[np.float32], inside: NDArray[np.bool_], sums: NDArray[np.float64]
+) -> None:
+    for x in range(line.size):
+        sums[x] += line[x] if inside[x] else 0.0
+
+
+@njit(cache=True)
+def _add_products(
+    one: NDArray[np.float32],
+    two: NDArray[np.float32],
+    inside: NDArray[np.bool_],
+    mean_one: float,
+    mean_two: float,
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    product: NDArray[np.float64],
+) -> None:
+    for x in range(one.size):
+        a = one[x] - mean_one if inside[x] else 0.0
+        b = two[x] - mean_two if inside[x] else 0.0
+        first[x] += a * a
+        second[x] += b * b
+        product[x] += a * b
+
+
+@njit(cache=True)
+def count_in_turn(codes: NDArray[np.uint16], counts: NDArray[np.int32]) -> None:
+    """Count small numbers into four tables in turn.
+
+    Parameters
+    ----------
+    codes : ndarray of uint16, shape (n,)
+        Each below k.
+    counts : ndarray of int32, shape (4, k)
+        Added to.
+    """
+    first, second, third, fourth = counts[0], counts[1], counts[2], counts[3]
+    whole = codes.size - codes.size % 4
+    for x in range(0, whole, 4):
+        first[codes[x]] += 1
+        second[codes[x + 1]] += 1
+        third[codes[x + 2]] += 1
+        fourth[codes[x + 3]] += 1
+    for x in range(whole, codes.size):
+        first[codes[x]] += 1
+
+
+@njit(cache=True)
+def masked_quantiles(
+    image: NDArray[np.float32], mask: NDArray[np.bool_], shares: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Quantiles of optical densities inside a mask, to 0.00125.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (h, w)
+        Not below 0; above 2.56 counts as 2.56.
+    mask : ndarray of bool, shape (h, w)
+        Which pixels count.
+    shares : ndarray of float64, shape (k,)
+        From 0 to 1, ascending.
+
+    Returns
+    -------
+    ndarray of float64, shape (k,)
+        Middles of bins; 0 for an empty mask.
+    """
+    n_bins = 2048
+    # what does not count falls into a bin of its own
+    counts = np.zeros((4, n_bins + 1), np.int32)
+    scale = np.float32(n_bins / 2.56)
+    codes = np.empty(image.shape[1], np.uint16)
+    for y in range(image.shape[0]):
+        line, inside = image[y], mask[y]
+        for x in range(codes.size):
+            place = np.uint16(min(np.int32(line[x] * scale), np.int32(n_bins - 1)))
+            codes[x] = place if inside[x] else np.uint16(n_bins)
+        count_in_turn(codes, counts)
+    total = counts.sum(axis=0)
+    found = np.zeros(shares.size)
+    n = image.size - total[n_bins]
+    if n == 0:
+        return found
+    seen, at = 0, 0
+    for k in range(shares.size):
+        place = shares[k] * (n - 1)
+        while seen + total[at] <= place:
+            seen += total[at]
+            at += 1
+        found[k] = (at + 0.5) / scale
+    return found
+
+
+@njit(cache=True)
+def above(image: NDArray[np.float32], limit: float, out: NDArray[np.bool_]) -> int:
+    """Mark the pixels above a limit.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (h, w)
+        Any map.
+    limit : float
+        Rounded to float32.
+    out : ndarray of bool, shape (h, w)
+        Written.
+
+    Returns
+    -------
+    int
+        How many there are.
+    """
+    least = np.float32(limit)
+    for y in range(image.shape[0]):
+        line, row = image[y], out[y]
+        for x in range(line.size):
+            row[x] = line[x] > least
+    return count_true(out)
+
+
+@njit(cache=True)
+def cut_and_average(
+    one: NDArray[np.float32], two: NDArray[np.float32], mean: NDArray[np.float32]
+) -> None:
+    """Raise what is below 0 in two maps to 0, and average them.
+
+    Parameters
+    ----------
+    one, two : ndarray of float32, shape (h, w)
+        Changed in place.
+    mean : ndarray of float32, shape (h, w)
+        Written.
+    """
+    zero, half = np.float32(0.0), np.float32(0.5)
+    for y in range(one.shape[0]):
+        a, b, row = one[y], two[y], mean[y]
+        for x in range(row.size):
+            a[x] = max(a[x], zero)
+            b[x] = max(b[x], zero)
+            row[x] = (a[x] + b[x]) * half
+
+
+@njit(cache=True)
+def scale_and_cut(
+    image: NDArray[np.float32], factor: float, most: float, out: NDArray[np.float32]
+) -> None:
+    """Multiply a map, and lower what is above a limit to it.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (h, w)
+        Any map.
+    factor, most : float
+        Rounded to float32.
+    out : ndarray of float32, shape (h, w)
+        Written.
+    """
+    times, limit = np.float32(factor), np.float32(most)
+    for y in range(image.shape[0]):
+        line, row = image[y], out[y]
+        for x in range(row.size):
+            row[x] = min(line[x] * times, limit)
+
+
+@njit(cache=True)
+def raise_and_negate(image: NDArray[np.float32], least: float, out: NDArray[np.float32]) -> None:
+    """Raise what is below a limit to it, and turn the sign.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (h, w)
+        Any map.
+    least : float
+        Rounded to float32.
+    out : ndarray of float32, shape (h, w)
+        Written.
+    """
+    limit = np.float32(least)
+    for y in range(image.shape[0]):
+        line, row = image[y], out[y]
+        for x in range(row.size):
+            row[x] = -max(line[x], limit)
+
+
+@njit(cache=True)
+def count_below(image: NDArray[np.float32], limit: float) -> int:
+    """Count the pixels below a limit.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (h, w)
+        Any map.
+    limit : float
+        Rounded to float32.
+
+    Returns
+    -------
+    int
+        How many.
+    """
+    n, most = 0, np.float32(limit)
+    for y in range(image.shape[0]):
+        line = image[y]
+        for x in range(line.size):
+            n += line[x] < most
+    return n
+
+
+@njit(cache=True)
+def mean_positive(image: NDArray[np.float32]) -> float:
+    """Mean of a map in which all below 0 counts as 0.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (h, w)
+        Any map.
+
+    Returns
+    -------
+    float
+        Not below 0.
+    """
+    sums = np.zeros(image.shape[1])
+    for y in range(image.shape[0]):
+        line = image[y]
+        for x in range(line.size):
+            sums[x] += max(line[x], np.float32(0.0))
+    total: float = sums.sum()
+    return total / image.size

@@ -1,0 +1,165 @@
+"""Compiled connected parts of a mask and their shapes.
+
+A part is kept as runs of pixels along rows, so that a mask with few of them costs little.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+__all__ = ["part_areas", "part_shapes", "parts_where"]
+
+_Runs = NDArray[np.int32]
+
+
+@njit(cache=True)
+def parts_where(mask: NDArray[np.bool_]) -> tuple[_Runs, int]:
+    """Find the pixels of a mask, and which of them hang together across their edges.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (h, w)
+        Any mask.
+
+    Returns
+    -------
+    runs : ndarray of int32, shape (r, 4)
+        Row, first column, column after the last, and number of the part, in reading order.
+    n : int
+        Parts, numbered from 0 in the order of their first pixels.
+    """
+    rows, columns = mask.shape
+    runs = np.empty((_count_starts(mask), 4), np.int32)
+    parent = np.empty(len(runs), np.int32)
+    n, above, above_end = 0, 0, 0
+    for y in range(rows):
+        begin, x = n, 0
+        line = mask[y]
+        while x < columns:
+            if not line[x]:
+                x += 1
+                continue
+            first = x
+            while x < columns and line[x]:
+                x += 1
+            runs[n, 0], runs[n, 1], runs[n, 2] = y, first, x
+            parent[n] = n
+            # runs of the row above that end before this one starts meet no later one either
+            while above < above_end and runs[above, 2] <= first:
+                above += 1
+            other = above
+            while other < above_end and runs[other, 1] < x:
+                _unite(parent, n, other)
+                other += 1
+            n += 1
+        above, above_end = begin, n
+    return runs, _number(runs, parent)
+
+
+@njit(cache=True)
+def _count_starts(mask: NDArray[np.bool_]) -> int:
+    rows, columns = mask.shape
+    n = 0
+    for y in range(rows):
+        line = mask[y]
+        n += line[0]
+        for x in range(1, columns):
+            n += line[x] and not line[x - 1]
+    return n
+
+
+@njit(cache=True)
+def _root(parent: _Runs, at: int) -> int:
+    while parent[at] != at:
+        parent[at] = parent[parent[at]]
+        at = parent[at]
+    return at
+
+
+@njit(cache=True)
+def _unite(parent: _Runs, one: int, two: int) -> None:
+    a, b = _root(parent, one), _root(parent, two)
+    parent[max(a, b)] = min(a, b)
+
+
+@njit(cache=True)
+def _number(runs: _Runs, parent: _Runs) -> int:
+    n = 0
+    for at in range(len(runs)):
+        root = _root(parent, at)
+        if root == at:
+            runs[at, 3] = n
+            n += 1
+        else:
+            runs[at, 3] = runs[root, 3]
+    return n
+
+
+@njit(cache=True)
+def part_shapes(
+    runs: _Runs, n: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Measure the parts.
+
+    Parameters
+    ----------
+    runs : ndarray of int32, shape (r, 4)
+        From `parts_where`.
+    n : int
+        Parts.
+
+    Returns
+    -------
+    area_px, eccentricity, fill : ndarray of float64, shape (n,)
+        Area, eccentricity of the ellipse with the same second moments, and area over that of this
+        ellipse.
+    """
+    area, cx, cy = np.zeros(n), np.zeros(n), np.zeros(n)
+    for at in range(len(runs)):
+        y, first, end, part = runs[at]
+        length = np.float64(end - first)
+        area[part] += length
+        cx[part] += length * (first + end - 1) / 2.0
+        cy[part] += length * y
+    cx /= area
+    cy /= area
+    xx, yy, xy = np.zeros(n), np.zeros(n), np.zeros(n)
+    for at in range(len(runs)):
+        y, first, end, part = runs[at]
+        dy = y - cy[part]
+        for x in range(first, end):
+            dx = x - cx[part]
+            xx[part] += dx * dx
+            yy[part] += dy * dy
+            xy[part] += dx * dy
+    # a pixel is a square, which adds 1/12 to its second moments
+    xx = xx / area + 1.0 / 12.0
+    yy = yy / area + 1.0 / 12.0
+    half, gap = (xx + yy) / 2.0, np.hypot((xx - yy) / 2.0, xy / area)
+    long, short = half + gap, np.maximum(half - gap, 1e-9)
+    eccentricity = np.sqrt(np.minimum(np.maximum(1.0 - short / long, 0.0), 1.0))
+    return area, eccentricity, area / (4.0 * np.pi * np.sqrt(long * short))
+
+
+@njit(cache=True)
+def part_areas(runs: _Runs, n: int) -> NDArray[np.int64]:
+    """Count the pixels of the parts.
+
+    Parameters
+    ----------
+    runs : ndarray of int32, shape (r, 4)
+        From `parts_where`.
+    n : int
+        Parts.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        Pixels of each.
+    """
+    area = np.zeros(n, np.int64)
+    for at in range(len(runs)):
+        area[runs[at, 3]] += runs[at, 2] - runs[at, 1]
+    return area
