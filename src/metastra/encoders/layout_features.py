@@ -14,9 +14,8 @@ from metastra.encoders.layout_kernel import (
     autocorrelations,
     block_means,
     boundary_px,
-    distances_px,
     otsu,
-    quantile,
+    squared_distances,
 )
 from metastra.encoders.mask_kernel import moments
 from metastra.encoders.part_kernel import part_areas, parts_where
@@ -184,7 +183,7 @@ def _dense(
     if contrast == 0.0 or not dense.any():
         return [0.0] * 14
     areas_um2 = part_areas(*parts_where(dense)) * mpp**2
-    thick, thin = 2.0 * mpp * distances_px(dense), 2.0 * mpp * distances_px(~dense)
+    thick, thin = (2.0 * mpp * np.sqrt(squared_distances(part)) for part in (dense, ~dense))
     loose = tissue & ~dense
     eosin = 0.0
     if loose.any():
@@ -199,12 +198,20 @@ def _dense(
         separation,
         float(np.sum(areas_um2 >= 100.0)) / area_mm2,
         float(thick.mean()),
-        quantile(thick, 0.9),
+        _quantile(np.sort(thick), 0.9),
         float(thin.mean()),
         length_mm / area_mm2,
         eosin,
         *_nuclei_by_part(dense, loose, mpp, maps.mpp, nuclei),
     ]
+
+
+def _quantile(ordered: NDArray[np.float64], share: float) -> float:
+    """Interpolate as `numpy.quantile` does, which takes longer than all else here."""
+    place = share * (ordered.size - 1)
+    at, rest = int(place), place - int(place)
+    one, two = float(ordered[at]), float(ordered[min(at + 1, ordered.size - 1)])
+    return one + (two - one) * rest if rest < 0.5 else two - (two - one) * (1.0 - rest)
 
 
 def _nuclei_by_part(

@@ -6,7 +6,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["autocorrelations", "block_means", "boundary_px", "distances_px", "otsu", "quantile"]
+from metastra.encoders.mask_kernel import total
+
+__all__ = ["autocorrelations", "block_means", "boundary_px", "otsu", "squared_distances"]
 
 _Floats = NDArray[np.float32]
 _OTSU_BINS = 64
@@ -36,7 +38,7 @@ def autocorrelations(
     for y in range(rows):
         for x in range(columns):
             sums[x] += image[y, x]
-    mean = np.float32(sums.sum() / image.size)
+    mean = np.float32(total(sums) / image.size)
     centred = np.empty((rows, columns), np.float32)
     for y in range(rows):
         for x in range(columns):
@@ -58,8 +60,7 @@ def _mean_product(image: _Floats, dx: int, dy: int) -> float:
     sums = np.zeros(width)
     for y in range(height):
         _add_products(image[y, max(0, -dx) :], image[y + dy, max(0, dx) :], sums)
-    mean: float = sums.sum() / (width * height)
-    return mean
+    return total(sums) / (width * height)
 
 
 @njit(cache=True)
@@ -90,7 +91,9 @@ def block_means(image: _Floats, n: int) -> NDArray[np.float64]:
         for b in range(n):
             for x in range(b * columns, (b + 1) * columns):
                 means[y // rows, b] += image[y, x]
-    means /= rows * columns
+    for k in range(n):
+        for b in range(n):
+            means[k, b] /= rows * columns
     return means
 
 
@@ -110,8 +113,10 @@ def otsu(values: _Floats) -> tuple[float, float, float]:
         them; the last two are 0 in a flat map.
     """
     counts, edges = _histogram(values)
-    middles = (edges[:-1] + edges[1:]) / np.float32(2.0)
-    shares = counts / values.size
+    middles, shares = np.empty(_OTSU_BINS, np.float32), np.empty(_OTSU_BINS)
+    for k in range(_OTSU_BINS):
+        middles[k] = (edges[k] + edges[k + 1]) / np.float32(2.0)
+        shares[k] = counts[k] / values.size
     mean = 0.0
     for k in range(_OTSU_BINS):
         mean += shares[k] * middles[k]
@@ -138,7 +143,10 @@ def otsu(values: _Floats) -> tuple[float, float, float]:
 @njit(cache=True)
 def _histogram(values: _Floats) -> tuple[NDArray[np.int64], _Floats]:
     """Count into 64 equal bins from the lowest to the highest value, as `numpy.histogram` does."""
-    first, last = values.min(), values.max()
+    first = last = values[0, 0]
+    for y in range(values.shape[0]):
+        for x in range(values.shape[1]):
+            first, last = min(first, values[y, x]), max(last, values[y, x])
     if first == last:
         first, last = first - np.float32(0.5), last + np.float32(0.5)
     edges = np.empty(_OTSU_BINS + 1, np.float32)
@@ -162,8 +170,8 @@ def _histogram(values: _Floats) -> tuple[NDArray[np.int64], _Floats]:
 
 
 @njit(cache=True)
-def distances_px(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Distance from each pixel of a mask to the nearest one that is not in it.
+def squared_distances(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Squared distance from each pixel of a mask to the nearest one that is not in it.
 
     Parameters
     ----------
@@ -172,8 +180,8 @@ def distances_px(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
 
     Returns
     -------
-    ndarray of float64, shape (n,)
-        Between the middles of pixels, ascending.
+    ndarray of int64, shape (n,)
+        Between the middles of pixels, in reading order.
 
     Notes
     -----
@@ -200,7 +208,7 @@ def distances_px(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
             if mask[y, x]:
                 squares[n] = _least_square(line, x)
                 n += 1
-    return np.sqrt(np.sort(squares[:n]).astype(np.float64))
+    return squares[:n]
 
 
 @njit(cache=True)
@@ -215,30 +223,6 @@ def _least_square(along: NDArray[np.int64], x: int) -> int:
             best = min(best, square + along[x + beside] * along[x + beside])
         beside += 1
     return best
-
-
-@njit(cache=True)
-def quantile(ordered: NDArray[np.float64], share: float) -> float:
-    """Interpolate a quantile of values in order.
-
-    Parameters
-    ----------
-    ordered : ndarray of float64, shape (n,)
-        Ascending, at least one.
-    share : float
-        From 0 to 1.
-
-    Returns
-    -------
-    float
-        As `numpy.quantile` gives it.
-    """
-    place = share * (ordered.size - 1)
-    at = int(place)
-    rest = place - at
-    one: float = ordered[at]
-    two: float = ordered[min(at + 1, ordered.size - 1)]
-    return one + (two - one) * rest if rest < 0.5 else two - (two - one) * (1.0 - rest)
 
 
 @njit(cache=True)

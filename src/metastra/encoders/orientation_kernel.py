@@ -6,6 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from metastra.encoders.mask_kernel import total
+
 __all__ = ["coherence", "structure_tensor"]
 
 _Floats = NDArray[np.float32]
@@ -38,7 +40,7 @@ def structure_tensor(
         Squared gradients by direction, at every second pixel of every second row, which is enough.
     """
     rows, columns = image.shape
-    # two rows of gradients, three parts each, with one column more where the last counts twice
+    # two rows of gradients, three parts each; an odd width gets a column more, which is border too
     parts = np.zeros((2, 3, columns + columns % 2), np.float32)
     sums, bins = np.zeros((3, columns)), np.zeros(n_bins)
     gradients = np.empty((2, columns), np.float32)
@@ -51,15 +53,16 @@ def structure_tensor(
                     _add_directions(gradients[0], gradients[1], bins)
                 _products(gradients[0], gradients[1], parts[k])
             else:
-                parts[k] = np.float32(0.0)
-            if columns % 2:
-                parts[k, :, columns] = parts[k, :, columns - 1]
+                _clear(parts[k])
             if 2 * v + k < rows:
                 for part in range(3):
                     _add(parts[k, part], sums[part])
         for part in range(3):
             _halve_rows(parts[0, part], parts[1, part], coarse[part, v])
-    return np.array([sums[0].sum(), sums[1].sum(), sums[2].sum()]), bins
+    found = np.empty(3)
+    for part in range(3):
+        found[part] = total(sums[part])
+    return found, bins
 
 
 @njit(cache=True)
@@ -72,6 +75,13 @@ def _gradients(above: _Floats, here: _Floats, below: _Floats, out: _Floats) -> N
         out_across[x] = half * (right[x] - here[x])
     for x in range(1, here.size - 1):
         down[x] = half * (below[x] - above[x])
+
+
+@njit(cache=True)
+def _clear(rows: _Floats) -> None:
+    for k in range(rows.shape[0]):
+        for x in range(rows.shape[1]):
+            rows[k, x] = np.float32(0.0)
 
 
 @njit(cache=True)
@@ -158,14 +168,14 @@ def coherence(xx: _Floats, yy: _Floats, xy: _Floats) -> tuple[float, float]:
         0 where there is no gradient.
     """
     width = xx.shape[1]
-    total, first, second = np.zeros(width), np.zeros(width), np.zeros(width)
+    energies, first, second = np.zeros(width), np.zeros(width), np.zeros(width)
     for y in range(xx.shape[0]):
-        _add_coherence(xx[y], yy[y], xy[y], total, first, second)
-    weight = total.sum()
+        _add_coherence(xx[y], yy[y], xy[y], energies, first, second)
+    weight = total(energies)
     if weight == 0.0:
         return 0.0, 0.0
-    mean = first.sum() / weight
-    return mean, max(second.sum() / weight - mean * mean, 0.0) ** 0.5
+    mean = total(first) / weight
+    return mean, max(total(second) / weight - mean * mean, 0.0) ** 0.5
 
 
 @njit(cache=True)
@@ -173,17 +183,17 @@ def _add_coherence(
     xx: _Floats,
     yy: _Floats,
     xy: _Floats,
-    total: NDArray[np.float64],
+    energies: NDArray[np.float64],
     first: NDArray[np.float64],
     second: NDArray[np.float64],
 ) -> None:
     least = np.float32(1e-7)
-    for x in range(total.size):
+    for x in range(energies.size):
         energy = np.float64(xx[x] + yy[x])
         gap = xx[x] - yy[x]
         twice = 2.0 * np.float64(xy[x])
         value = np.sqrt(gap * gap + twice * twice) / max(energy, 1e-7)
         counts = energy if energy >= least else 0.0
-        total[x] += counts
+        energies[x] += counts
         first[x] += counts * value
         second[x] += counts * value * value

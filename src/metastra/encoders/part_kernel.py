@@ -5,6 +5,8 @@ A part is kept as runs of pixels along rows, so that a mask with few of them cos
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -123,8 +125,9 @@ def part_shapes(
         area[part] += length
         cx[part] += length * (first + end - 1) / 2.0
         cy[part] += length * y
-    cx /= area
-    cy /= area
+    for part in range(n):
+        cx[part] /= area[part]
+        cy[part] /= area[part]
     xx, yy, xy = np.zeros(n), np.zeros(n), np.zeros(n)
     for at in range(len(runs)):
         y, first, end, part = runs[at]
@@ -135,12 +138,14 @@ def part_shapes(
             yy[part] += dy * dy
             xy[part] += dx * dy
     # a pixel is a square, which adds 1/12 to its second moments
-    xx = xx / area + 1.0 / 12.0
-    yy = yy / area + 1.0 / 12.0
-    half, gap = (xx + yy) / 2.0, np.hypot((xx - yy) / 2.0, xy / area)
-    long, short = half + gap, np.maximum(half - gap, 1e-9)
-    eccentricity = np.sqrt(np.minimum(np.maximum(1.0 - short / long, 0.0), 1.0))
-    return area, eccentricity, area / (4.0 * np.pi * np.sqrt(long * short))
+    eccentricity, fill = np.empty(n), np.empty(n)
+    for part in range(n):
+        across, down = xx[part] / area[part] + 1.0 / 12.0, yy[part] / area[part] + 1.0 / 12.0
+        half, gap = (across + down) / 2.0, math.hypot((across - down) / 2.0, xy[part] / area[part])
+        long, short = half + gap, max(half - gap, 1e-9)
+        eccentricity[part] = math.sqrt(max(1.0 - short / long, 0.0))
+        fill[part] = area[part] / (4.0 * math.pi * math.sqrt(long * short))
+    return area, eccentricity, fill
 
 
 @njit(cache=True)

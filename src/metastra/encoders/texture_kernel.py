@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from metastra.encoders.mask_kernel import count_in_turn
+from metastra.encoders.mask_kernel import count_in_turn, gather, total
 
 __all__ = ["LEVELS", "binary_patterns", "cooccurrence", "haralick", "pair_measures", "quantise"]
 
@@ -67,9 +67,13 @@ def cooccurrence(levels: NDArray[np.uint8], dx: int, dy: int) -> NDArray[np.floa
         for x in range(width):
             codes[x] = np.uint16(one[x]) * np.uint16(side) + np.uint16(two[x])
         count_in_turn(codes, counts)
-    whole = counts.sum(axis=0).reshape((side, side))
-    table: NDArray[np.float64] = whole[:LEVELS, :LEVELS].astype(np.float64)
-    return table + table.T
+    gather(counts)
+    whole = counts[0]
+    table = np.empty((LEVELS, LEVELS))
+    for i in range(LEVELS):
+        for j in range(LEVELS):
+            table[i, j] = whole[i * side + j] + whole[j * side + i]
+    return table
 
 
 @njit(cache=True)
@@ -90,18 +94,18 @@ def haralick(counts: NDArray[np.float64]) -> tuple[float, float, float, float, f
     -----
     Haralick, Shanmugam and Dinstein 1973, IEEE Trans SMC 3:610: f2, f3, f5, f1 and f9.
     """
-    total = counts.sum()
-    if total == 0.0:
+    whole = total(counts.ravel())
+    if whole == 0.0:
         return 0.0, 0.0, 0.0, 0.0, 0.0
     mean, second = 0.0, 0.0
     for i in range(LEVELS):
-        share = counts[i].sum() / total
+        share = total(counts[i]) / whole
         mean += share * i
         second += share * i * i
     contrast, product, homogeneity, energy, entropy = 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(LEVELS):
         for j in range(LEVELS):
-            p = counts[i, j] / total
+            p = counts[i, j] / whole
             if p == 0.0:
                 continue
             gap = float((i - j) * (i - j))
@@ -134,27 +138,29 @@ def pair_measures(
         `haralick` of the sum of all directions, and the largest minus the smallest contrast of a
         single one over their mean (0 where there is none).
     """
-    total = np.zeros((LEVELS, LEVELS))
-    contrasts = np.empty(dx.size)
+    together = np.zeros((LEVELS, LEVELS))
+    mean, least, most = 0.0, np.inf, 0.0
     for k in range(dx.size):
         counts = cooccurrence(levels, dx[k], dy[k])
-        contrasts[k] = _contrast(counts)
-        total += counts
+        contrast = _contrast(counts)
+        mean, least, most = mean + contrast, min(least, contrast), max(most, contrast)
+        for i in range(LEVELS):
+            for j in range(LEVELS):
+                together[i, j] += counts[i, j]
+    mean /= dx.size
     found = np.empty(6)
-    found[0], found[1], found[2], found[3], found[4] = haralick(total)
-    mean = contrasts.sum() / dx.size
-    found[5] = (contrasts.max() - contrasts.min()) / mean if mean > 1e-6 else 0.0
+    found[0], found[1], found[2], found[3], found[4] = haralick(together)
+    found[5] = (most - least) / mean if mean > 1e-6 else 0.0
     return found
 
 
 @njit(cache=True)
 def _contrast(counts: NDArray[np.float64]) -> float:
-    total = counts.sum()
-    contrast = 0.0
-    if total > 0.0:
+    whole, contrast = total(counts.ravel()), 0.0
+    if whole > 0.0:
         for i in range(LEVELS):
             for j in range(LEVELS):
-                contrast += counts[i, j] / total * float((i - j) * (i - j))
+                contrast += counts[i, j] / whole * float((i - j) * (i - j))
     return contrast
 
 
@@ -190,7 +196,9 @@ def binary_patterns(
     Ojala, Pietikäinen and Mäenpää 2002, IEEE Trans PAMI 24:971.
     """
     rows, columns = image.shape
-    reach = max(np.abs(dx).max(), np.abs(dy).max())
+    reach = 0
+    for k in range(8):
+        reach = max(reach, abs(dx[k]), abs(dy[k]))
     width = columns - 2 * reach
     if width <= 0:
         return np.zeros(10)
@@ -217,7 +225,8 @@ def binary_patterns(
         for x in range(width):
             codes[x] = bits[x] if inside[x] else np.uint16(256)
         count_in_turn(codes, counts)
-    return _by_pattern(counts.sum(axis=0)[:256])
+    gather(counts)
+    return _by_pattern(counts[0])
 
 
 @njit(cache=True)
@@ -243,7 +252,7 @@ def _set_four_bits(
 
 
 @njit(cache=True)
-def _by_pattern(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def _by_pattern(counts: NDArray[np.int32]) -> NDArray[np.float64]:
     """Gather the 256 codes of a circle into 0 to 8 in one run, and the rest."""
     shares = np.zeros(10)
     for code in range(256):
@@ -253,5 +262,8 @@ def _by_pattern(counts: NDArray[np.int64]) -> NDArray[np.float64]:
             darker += now
             changes += now != (code >> ((k + 7) % 8)) & 1
         shares[darker if changes <= 2 else 9] += counts[code]
-    total = shares.sum()
-    return shares / total if total > 0.0 else shares
+    whole = total(shares)
+    if whole > 0.0:
+        for k in range(10):
+            shares[k] /= whole
+    return shares
