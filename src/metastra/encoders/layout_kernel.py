@@ -60,7 +60,8 @@ def _mean_product(image: _Floats, dx: int, dy: int) -> float:
     sums = np.zeros(width)
     for y in range(height):
         _add_products(image[y, max(0, -dx) :], image[y + dy, max(0, dx) :], sums)
-    return total(sums) / (width * height)
+    mean: float = total(sums) / (width * height)
+    return mean
 
 
 @njit(cache=True)
