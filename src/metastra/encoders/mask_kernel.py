@@ -1,4 +1,4 @@
-"""Compiled counts, moments and quantiles of a map inside a mask."""
+"""Compiled tables, moments and quantiles of a map inside a mask."""
 
 from __future__ import annotations
 
@@ -6,21 +6,15 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from metastra.encoders.map_kernel import count_true, total
+
 __all__ = [
-    "above",
-    "count_below",
     "count_in_turn",
-    "count_true",
-    "cut_and_average",
     "gather",
     "masked_correlation",
     "masked_quantiles",
-    "mean_positive",
     "moments",
     "moments_between",
-    "raise_and_negate",
-    "scale_and_cut",
-    "total",
 ]
 
 
@@ -79,26 +73,6 @@ def moments_between(
 
 
 @njit(cache=True)
-def total(values: NDArray[np.float64]) -> float:
-    """Add numbers one after the other.
-
-    Parameters
-    ----------
-    values : ndarray of float64, shape (n,)
-        Numbers.
-
-    Returns
-    -------
-    float
-        Their sum.  The sum of numpy, compiled, takes ten times as long to compile.
-    """
-    result = 0.0
-    for k in range(values.size):
-        result += values[k]
-    return result
-
-
-@njit(cache=True)
 def gather(counts: NDArray[np.int32]) -> None:
     """Add the other tables to the first.
 
@@ -110,28 +84,6 @@ def gather(counts: NDArray[np.int32]) -> None:
     first, second, third, fourth = counts[0], counts[1], counts[2], counts[3]
     for k in range(first.size):
         first[k] += second[k] + third[k] + fourth[k]
-
-
-@njit(cache=True)
-def count_true(mask: NDArray[np.bool_]) -> int:
-    """Count the pixels of a mask.
-
-    Parameters
-    ----------
-    mask : ndarray of bool, shape (h, w)
-        Any mask.
-
-    Returns
-    -------
-    int
-        How many are true.
-    """
-    n = 0
-    for y in range(mask.shape[0]):
-        line = mask[y]
-        for x in range(line.size):
-            n += line[x]
-    return n
 
 
 @njit(cache=True)
@@ -298,139 +250,3 @@ def masked_quantiles(
             at += 1
         found[k] = (at + 0.5) / scale
     return found
-
-
-@njit(cache=True)
-def above(image: NDArray[np.float32], limit: float, out: NDArray[np.bool_]) -> int:
-    """Mark the pixels above a limit.
-
-    Parameters
-    ----------
-    image : ndarray of float32, shape (h, w)
-        Any map.
-    limit : float
-        Rounded to float32.
-    out : ndarray of bool, shape (h, w)
-        Written.
-
-    Returns
-    -------
-    int
-        How many there are.
-    """
-    least = np.float32(limit)
-    for y in range(image.shape[0]):
-        line, row = image[y], out[y]
-        for x in range(line.size):
-            row[x] = line[x] > least
-    return count_true(out)
-
-
-@njit(cache=True)
-def cut_and_average(
-    one: NDArray[np.float32], two: NDArray[np.float32], mean: NDArray[np.float32]
-) -> None:
-    """Raise what is below 0 in two maps to 0, and average them.
-
-    Parameters
-    ----------
-    one, two : ndarray of float32, shape (h, w)
-        Changed in place.
-    mean : ndarray of float32, shape (h, w)
-        Written.
-    """
-    zero, half = np.float32(0.0), np.float32(0.5)
-    for y in range(one.shape[0]):
-        a, b, row = one[y], two[y], mean[y]
-        for x in range(row.size):
-            a[x] = max(a[x], zero)
-            b[x] = max(b[x], zero)
-            row[x] = (a[x] + b[x]) * half
-
-
-@njit(cache=True)
-def scale_and_cut(
-    image: NDArray[np.float32], factor: float, most: float, out: NDArray[np.float32]
-) -> None:
-    """Multiply a map, and lower what is above a limit to it.
-
-    Parameters
-    ----------
-    image : ndarray of float32, shape (h, w)
-        Any map.
-    factor, most : float
-        Rounded to float32.
-    out : ndarray of float32, shape (h, w)
-        Written.
-    """
-    times, limit = np.float32(factor), np.float32(most)
-    for y in range(image.shape[0]):
-        line, row = image[y], out[y]
-        for x in range(row.size):
-            row[x] = min(line[x] * times, limit)
-
-
-@njit(cache=True)
-def raise_and_negate(image: NDArray[np.float32], least: float, out: NDArray[np.float32]) -> None:
-    """Raise what is below a limit to it, and turn the sign.
-
-    Parameters
-    ----------
-    image : ndarray of float32, shape (h, w)
-        Any map.
-    least : float
-        Rounded to float32.
-    out : ndarray of float32, shape (h, w)
-        Written.
-    """
-    limit = np.float32(least)
-    for y in range(image.shape[0]):
-        line, row = image[y], out[y]
-        for x in range(row.size):
-            row[x] = -max(line[x], limit)
-
-
-@njit(cache=True)
-def count_below(image: NDArray[np.float32], limit: float) -> int:
-    """Count the pixels below a limit.
-
-    Parameters
-    ----------
-    image : ndarray of float32, shape (h, w)
-        Any map.
-    limit : float
-        Rounded to float32.
-
-    Returns
-    -------
-    int
-        How many.
-    """
-    n, most = 0, np.float32(limit)
-    for y in range(image.shape[0]):
-        line = image[y]
-        for x in range(line.size):
-            n += line[x] < most
-    return n
-
-
-@njit(cache=True)
-def mean_positive(image: NDArray[np.float32]) -> float:
-    """Mean of a map in which all below 0 counts as 0.
-
-    Parameters
-    ----------
-    image : ndarray of float32, shape (h, w)
-        Any map.
-
-    Returns
-    -------
-    float
-        Not below 0.
-    """
-    sums = np.zeros(image.shape[1])
-    for y in range(image.shape[0]):
-        line = image[y]
-        for x in range(line.size):
-            sums[x] += max(line[x], np.float32(0.0))
-    return total(sums) / image.size

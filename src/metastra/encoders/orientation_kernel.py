@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from metastra.encoders.mask_kernel import total
+from metastra.encoders.map_kernel import total
 
 __all__ = ["coherence", "structure_tensor"]
 

@@ -12,13 +12,13 @@ from metastra.cells.blur_kernel import ScaleSpace
 from metastra.cells.nuclei import Nuclei
 from metastra.cells.seed_kernel import local_maxima
 from metastra.encoders.feature import Feature
-from metastra.encoders.mask_kernel import (
+from metastra.encoders.map_kernel import (
     count_below,
     count_true,
     mean_positive,
-    moments,
     raise_and_negate,
 )
+from metastra.encoders.mask_kernel import moments
 from metastra.encoders.part_kernel import part_shapes, parts_where
 from metastra.encoders.space_kernel import colour_counts, near_share, rim_of_parts
 from metastra.encoders.tile_maps import TISSUE_OD, TileMaps

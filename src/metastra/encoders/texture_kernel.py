@@ -6,7 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from metastra.encoders.mask_kernel import count_in_turn, gather, total
+from metastra.encoders.map_kernel import total
+from metastra.encoders.mask_kernel import count_in_turn, gather
 
 __all__ = ["LEVELS", "binary_patterns", "cooccurrence", "haralick", "pair_measures", "quantise"]
 

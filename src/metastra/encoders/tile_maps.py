@@ -9,13 +9,8 @@ from numpy.typing import NDArray
 
 from metastra.cells.blur_kernel import ScaleSpace
 from metastra.cells.scratch import Scratch
-from metastra.encoders.mask_kernel import (
-    above,
-    cut_and_average,
-    masked_quantiles,
-    moments,
-    scale_and_cut,
-)
+from metastra.encoders.map_kernel import above, cut_and_average, scale_and_cut
+from metastra.encoders.mask_kernel import masked_quantiles, moments
 from metastra.tissue.deconvolution import stain_densities
 
 __all__ = ["QUANTILES", "TISSUE_OD", "Spread", "TileMaps", "prepare"]
