@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 from unittest.mock import patch
@@ -15,17 +16,24 @@ from metastra.pipeline.opening import open_study
 from metastra.pipeline.run import RunSummary, run_study
 
 
-def run(folder: Path, **options: object) -> RunSummary:
-    """Run a study in this process, with fewer draws than a user gets."""
-    with patch.object(evaluation_stage, "_BOOTSTRAP", 100):
+def run(folder: Path, *, pages: bool = False, **options: object) -> RunSummary:
+    """Run a study in this process, with fewer draws than a user gets and pages where wanted."""
+    with contextlib.ExitStack() as changed:
+        changed.enter_context(patch.object(evaluation_stage, "_BOOTSTRAP", 100))
+        if not pages:
+            changed.enter_context(patch.object(evaluation_stage, "evaluation_pages", _no_page))
         return run_study(open_study(folder), executor=Serial(), **options)
+
+
+def _no_page(_evaluation: object) -> dict[str, bytes]:
+    return {}
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study whose run is complete; nobody changes it."""
     folder = write_study(tmp_path_factory.mktemp("chain") / "study", n=90, n_external=30)
-    summary = run(folder)
+    summary = run(folder, pages=True)
     assert {item.done for item in summary.results} == {"made"}
     return folder
 

@@ -140,6 +140,11 @@ def test_a_second_run_makes_nothing_and_a_changed_model_section_says_why(spoiled
     assert set(done.values()) - {done["features"]} == {"up to date"}
     assert {item.done for item in run(spoiled).results} == {"up to date"}
     assert products(spoiled) == before
+    lines = run(spoiled).lines()
+    (first,) = [n for n, line in enumerate(lines) if line.startswith("south (external: bundle)")]
+    assert [line.split()[0] for line in lines[first + 1 : first + 6]] == [*MODELS, "combined"]
+    assert "(baseline)" in lines[first + 1]
+    assert "(primary)" in lines[first + 4]
 
     study = spoiled / "study.toml"
     study.write_text(study.read_text() + 'primary = "slides"\n')
@@ -176,7 +181,7 @@ def test_a_run_killed_while_it_fits_or_predicts_resumes_to_the_same_bytes(finish
         process = os.fork()
         if process == 0:
             try:
-                run(folder)
+                run(folder, pages=True)
             finally:
                 os._exit(0)
         time.sleep(moments.uniform(0.2, 2.5))
@@ -186,7 +191,7 @@ def test_a_run_killed_while_it_fits_or_predicts_resumes_to_the_same_bytes(finish
             killed += 1
         for name, content in products(folder).items():
             assert content == wanted[name], f"{name} is half-written"
-    run(folder)
+    run(folder, pages=True)
     assert killed
     assert products(folder) == wanted
 

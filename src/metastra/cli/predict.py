@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from metastra.cli.console import RESEARCH_USE, print_json, print_problems, result, say
 from metastra.cli.exits import Exit, verb
 from metastra.cli.options import AsJson, ProgramDir, table_format
-from metastra.errors import ConfigError
-
-if TYPE_CHECKING:
-    from metastra.cohort.tables import TableFormat
-    from metastra.pipeline.given_slides import SlideSource
+from metastra.cli.slide_options import Features, SlideDir, SlideTable, Workers, slide_source
 
 __all__ = ["register"]
 
@@ -28,36 +23,6 @@ _Table = Annotated[
 ]
 _Out = Annotated[Path, typer.Option(metavar="CSV", help="Table of predictions.")]
 _Id = Annotated[str, typer.Option("--id", metavar="COL", help="Column of the patients' ids.")]
-_SlideTable = Annotated[
-    Path | None,
-    typer.Option(
-        "--slide-table",
-        metavar="CSV",
-        help="PATIENT, FILENAME, and where known MPP, STAIN, SCANNER: for bundles of slides.",
-        show_default=False,
-    ),
-]
-_SlideDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--slide-dir",
-        metavar="DIR",
-        help="Folder of the slides or feature files (.h5); by default the slide table's.",
-        show_default=False,
-    ),
-]
-_Features = Annotated[
-    Path | None,
-    typer.Option(
-        "--features",
-        metavar="DIR",
-        help="Folder of the features that are made or reused; by default beside the output.",
-        show_default=False,
-    ),
-]
-_Workers = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="Slides at a time; one a core by default.")
-]
 _Trust = Annotated[
     list[Path] | None,
     typer.Option(
@@ -94,10 +59,10 @@ def register(app: typer.Typer) -> None:
         bundle: _Bundle,
         table: _Table,
         out: _Out,
-        slide_table: _SlideTable = None,
-        slide_dir: _SlideDir = None,
-        features: _Features = None,
-        workers: _Workers = None,
+        slide_table: SlideTable = None,
+        slide_dir: SlideDir = None,
+        features: Features = None,
+        workers: Workers = None,
         id_column: _Id = "PATIENT",
         trust: _Trust = None,
         program_dir: ProgramDir = None,
@@ -111,11 +76,9 @@ def register(app: typer.Typer) -> None:
         from metastra.signing import load_trusted
 
         written = table_format(decimal, delimiter)
-        slides = None
-        if slide_table is not None:
-            slides = _source(slide_table, slide_dir, features or _beside(out), written, workers)
-        elif slide_dir is not None or features is not None:
-            raise ConfigError("--slide-dir and --features belong to --slide-table CSV")
+        slides = slide_source(
+            slide_table, slide_dir, features, beside=out, workers=workers, written=written
+        )
         with use_progress(automatic_progress()):
             summary = predict_table(
                 bundle,
@@ -140,22 +103,3 @@ def register(app: typer.Typer) -> None:
             say(RESEARCH_USE)
         if summary.n_not_assessable or (summary.slides or {}).get("failed"):
             raise typer.Exit(int(Exit.SOME_FAILED))
-
-
-def _beside(out: Path) -> Path:
-    return out.with_name(f"{out.stem}-features")
-
-
-def _source(
-    table: Path, folder: Path | None, store: Path, written: TableFormat, workers: int | None
-) -> SlideSource:
-    from metastra.pipeline.given_slides import SlideSource
-
-    return SlideSource(
-        table=table,
-        folder=table.parent if folder is None else folder,
-        store=store,
-        written=written,
-        workers=workers or len(os.sched_getaffinity(0)),
-        tell=say,
-    )

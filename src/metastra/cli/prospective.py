@@ -20,6 +20,7 @@ from metastra.cli.prospective_options import (
     StudyFolder,
     TableFile,
 )
+from metastra.cli.slide_options import Features, SlideDir, SlideTable, slide_source
 
 if TYPE_CHECKING:
     from metastra.ledger.table_rows import Recorded
@@ -189,6 +190,9 @@ def predict(
     table: TableFile,
     centre: Centre,
     bundle: _Bundle = None,
+    slide_table: SlideTable = None,
+    slide_dir: SlideDir = None,
+    features: Features = None,
     trust: _Trust = None,
     key: PatientKey = None,
     actor: Actor = "",
@@ -201,7 +205,10 @@ def predict(
 
     source = centre_source(study, table, centre, key)
     writer = _writer(actor, sign_key, at)
-    done = predict_patients(study, source, bundle, writer, trusted=tuple(trust or ()))
+    slides = slide_source(slide_table, slide_dir, features, beside=table)
+    done = predict_patients(
+        study, source, bundle, writer, trusted=tuple(trust or ()), slides=slides
+    )
     assessable = sum(bool(entry.facts["assessable"]) for entry in done.entries)
     _tell(done, "predicted and sealed", as_json=as_json, assessable=assessable)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from metastra.bundle.layout import SIGNATURE
@@ -60,7 +61,8 @@ def locked_refusal(work: Workshop, stages: Mapping[str, Stage], stale: Collectio
     """Say why a run would stop at a locked bundle.
 
     What the bundle is made from is made in memory where it is stale: equal bytes leave the bundle
-    as it is, and only others would change it.
+    as it is, and only others would change it.  Features are not made: where slides would be read
+    again, the run is said to stop.
 
     Parameters
     ----------
@@ -82,14 +84,29 @@ def locked_refusal(work: Workshop, stages: Mapping[str, Stage], stale: Collectio
         As the run itself would stop before the bundle.
     """
     run_dir = work.opened.run_dir
-    parents = {}
+    parents: dict[str, str] = {}
     for name in stages["bundle"].needs:
-        if name in stale:
+        if name == "features":
+            reasons = _features_reasons(work, stages[name], parents)
+            if reasons:
+                what = f"the features would be made again ({'; '.join(reasons)})"
+                return refusal_words(run_dir, what)
+            parents[name] = finished_record(run_dir, name).digest
+        elif name in stale:
             parents[name] = _digest_of(name, stages[name].make(work))
         else:
             parents[name] = finished_record(run_dir, name).digest
     reasons = completeness(run_dir, "bundle", bundle_recipe(work.opened.study, parents)).reasons
     return refusal_words(run_dir, "; ".join(reasons)) if reasons else ""
+
+
+def _features_reasons(work: Workshop, stage: Stage, parents: Mapping[str, str]) -> tuple[str, ...]:
+    """Say why slides would be read again; nothing is extracted to find out more."""
+    wanted = stage.recipe(work)
+    cohort = replace(wanted.parents["cohort"], digest=parents["cohort"])
+    recipe = replace(wanted, parents={**wanted.parents, "cohort": cohort})
+    run_dir = work.opened.run_dir
+    return completeness(run_dir, stage.name, recipe).reasons or stage.lost(work)
 
 
 def _digest_of(name: str, files: Mapping[str, bytes]) -> str:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from metastra.cohort.identifiers import normalise_id
 from metastra.errors import ConfigError, DataError, LockedError, Severity
 from metastra.ledger.anchors import anchor
 from metastra.ledger.entry import Entry, parse_time
@@ -22,12 +23,15 @@ from metastra.ledger.predictions import (
 from metastra.ledger.protocol import Protocol
 from metastra.ledger.protocol_file import load_protocol
 from metastra.ledger.store import Author, Ledger
-from metastra.ledger.table_rows import Recorded, Source, TableRows
+from metastra.ledger.table_rows import PATIENT, Recorded, Source, TableRows
 from metastra.pseudonyms import Pseudonyms, load_or_create_key
 from metastra.signing import load_private
 
 if TYPE_CHECKING:
+    from metastra.bundle.opened import Bundle
+    from metastra.bundle.slide_reading import SlideReadings
     from metastra.evaluation.design import Design
+    from metastra.pipeline.given_slides import SlideSource
 
 __all__ = [
     "Begun",
@@ -269,6 +273,7 @@ def predict_patients(
     writer: Writer,
     *,
     trusted: Sequence[Path] = (),
+    slides: SlideSource | None = None,
 ) -> Recorded:
     """Seal predictions: computed here by the locked bundle, or from a table of risks.
 
@@ -284,6 +289,8 @@ def predict_patients(
         Who predicts.
     trusted : sequence of Path
         Public keys of signers whose foreign program may be started.
+    slides : SlideSource, optional
+        Where the patients' slides are; a bundle that reads slides needs it.
 
     Returns
     -------
@@ -300,8 +307,10 @@ def predict_patients(
     with writing(folder) as ledger:
         author = writer.author(simulated=ledger.first.simulated)
         if bundle is None:
+            if slides is not None:
+                raise ConfigError("--slide-table belongs to --bundle DIR, which reads the slides")
             return record_predictions(ledger, source, author)
-        return _computed(ledger, source, bundle, author, trusted)
+        return _computed(ledger, source, bundle, author, trusted, slides)
 
 
 def _names(folder: Path, centre: str, key: Path | None) -> Pseudonyms:
@@ -330,9 +339,14 @@ def _with_bundle(protocol: Protocol, bundle: Path | None) -> Protocol:
 
 
 def _computed(
-    ledger: Ledger, source: Source, bundle: Path, author: Author, trusted: Sequence[Path]
+    ledger: Ledger,
+    source: Source,
+    bundle: Path,
+    author: Author,
+    trusted: Sequence[Path],
+    slides: SlideSource | None,
 ) -> Recorded:
-    """Run the locked bundle over a table of predictors."""
+    """Run the locked bundle over a table of predictors, and over slides where it reads them."""
     from metastra.bundle.predicting import predict
     from metastra.bundle.verifying import verify_bundle
     from metastra.signing import load_trusted
@@ -344,14 +358,35 @@ def _computed(
     refused = [one for one in rows.problems if one.severity is Severity.REFUSE]
     if refused:
         raise DataError(f"{source.path.name} cannot be predicted", refused)
-    found = predict(model, rows.table, run_programs=believed is not None)
+    readings = _slide_readings(model, rows, slides)
+    found = predict(model, rows.table, slides=readings, run_programs=believed is not None)
     horizon = ledger.protocol.endpoint.horizon
     if horizon not in found.horizons:
         raise ConfigError(f"the bundle gives no risk by {horizon:g}; it gives {found.horizons}")
     column = found.risks[:, found.horizons.index(horizon)]
     given = [
-        Given(row=row, patient=patient, risk=float(column[row]), reason=found.reasons[row] or "")
+        # names of slide files may hold ids: only what kind of reason it is goes into the ledger
+        Given(
+            row=row,
+            patient=patient,
+            risk=float(column[row]),
+            reason=(found.reasons[row] or "").partition(": ")[0],
+        )
         for row, patient in rows
     ]
     rows.problems += found.problems
     return record_risks(ledger, source.centre, rows, given, author)
+
+
+def _slide_readings(
+    model: Bundle, rows: TableRows, slides: SlideSource | None
+) -> SlideReadings | None:
+    if slides is None:
+        return None
+    from metastra.bundle.slide_reading import read_patients
+    from metastra.pipeline.given_slides import give_slides
+
+    ids = [normalise_id(str(cell)) for cell in rows.table.column(PATIENT)]
+    given = give_slides(model, slides, ids)
+    rows.problems += given.problems
+    return read_patients(model, given.patients)

@@ -11,6 +11,7 @@ from metastra.bundle.writing import refuse_locked
 from metastra.errors import ConfigError, DataError, IntegrityError, NotEstimable
 from metastra.executor import Executor
 from metastra.pipeline.locked_bundle import is_locked, locked_refusal, refusal_words
+from metastra.pipeline.model_lines import model_lines
 from metastra.pipeline.opening import OpenedStudy
 from metastra.pipeline.page import page_bytes
 from metastra.pipeline.stages import STAGES
@@ -106,6 +107,8 @@ class RunSummary:
             why = f"  ({'; '.join(item.reasons)})" if item.reasons else ""
             failed = f", {item.failed} failed" if item.failed else ""
             lines.append(f"{item.stage:<{width}}  {item.done}{failed}{why}")
+        if not self.dry and any(item.stage == "evaluation" for item in self.results):
+            lines += model_lines(self.run_dir)
         for what, name in (("report", "index.html"), ("validation", "validation.html")):
             page = self.run_dir / "report" / name
             if not self.dry and page.exists():
