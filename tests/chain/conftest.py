@@ -31,8 +31,8 @@ def _no_page(_evaluation: object) -> dict[str, bytes]:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A study whose run is complete; nobody changes it."""
-    folder = write_study(tmp_path_factory.mktemp("chain") / "study", n=90, n_external=30)
+    """A study whose run is complete, its slide model a gated attention; nobody changes it."""
+    folder = write_study(tmp_path_factory.mktemp("chain") / "study", aggregator="attention")
     summary = run(folder, pages=True)
     assert {item.done for item in summary.results} == {"made"}
     return folder

@@ -138,8 +138,8 @@ def write_study(
     folder: Path,
     *,
     aggregator: str = "linear",
-    n: int = 150,
-    n_external: int = 60,
+    n: int = 90,
+    n_external: int = 30,
     signal: float = 1.0,
     kinds: tuple[Kind, Kind] = (Kind(), Kind()),
 ) -> Path:
