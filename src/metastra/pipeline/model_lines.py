@@ -22,7 +22,7 @@ def model_lines(run_dir: Path) -> list[str]:
     Returns
     -------
     list of str
-        For a person; empty where the run has no evaluation.
+        For a person; empty where the run has no evaluation, or one model alone.
 
     Notes
     -----
@@ -32,34 +32,26 @@ def model_lines(run_dir: Path) -> list[str]:
     if completeness(run_dir, "evaluation").reasons:
         return []
     document: Mapping[str, Any] = parse_json((run_dir / "evaluation.json").read_bytes())
-    models: Mapping[str, Mapping[str, Any]] = document.get("models") or {"clinical": document}
-    order = document.get("model_order") or list(models)
-    primary = document.get("primary_model", order[0])
+    models: Mapping[str, Mapping[str, Any]] = document.get("models", {})
+    order, primary = document.get("model_order", ()), document.get("primary_model", "")
+    if not models:
+        return []
     lines = []
     for cohort in document["cohorts"]:
         kind = document["validation"].get(cohort, "")
         horizon = f"{document['horizons'][-1]:g} {document['time_unit']}"
         lines.append(f"{cohort} ({kind}), AUC at {horizon}")
-        alone = len(order) == 1
-        lines += [
-            f"  {_label(name, primary, alone=alone):<24}{_auc(models[name], cohort)}"
-            for name in order
-        ]
+        lines += [f"  {_label(name, primary):<24}{_auc(models[name], cohort)}" for name in order]
         if (gained := _gained(document["cohorts"][cohort])) is not None and primary != "clinical":
             label = f"{primary} less clinical"
             lines.append(f"  {label:<24}{_interval(gained, signed=True)}")
     return lines
 
 
-def _label(name: str, primary: str, *, alone: bool) -> str:
-    if alone:
-        return name
-    words = [
-        word
-        for word, holds in (("baseline", name == "clinical"), ("primary", name == primary))
-        if holds
-    ]
-    return f"{name} ({', '.join(words)})" if words else name
+def _label(name: str, primary: str) -> str:
+    words = {"baseline": name == "clinical", "primary": name == primary}
+    said = ", ".join(word for word, holds in words.items() if holds)
+    return f"{name} ({said})" if said else name
 
 
 def _auc(model: Mapping[str, Any], cohort: str) -> str:
