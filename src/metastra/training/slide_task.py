@@ -64,11 +64,11 @@ class SlideTask:
     tiles_per_step: int = 48
     embedding: int = 16
     attention: int = 8
-    components: int = 48
+    components: int = 32
     learning_rate: float = 0.01
     weight_decay: float = 0.1
     dropout: float = 0.25
-    shift: float = 0.5
+    shift: float = 0.25
 
     def __post_init__(self) -> None:
         found = []
