@@ -20,11 +20,11 @@ __all__ = ["MapPicture", "draw_map", "scale_bar_um", "to_png"]
 _Array = NDArray[np.float64]
 
 _INK, _FAINT = (26, 26, 26), (90, 90, 90)
-_MARGIN, _GAP, _TEXT_PX = 16, 24, 17
+_MARGIN, _GAP, _TEXT_PX = 16, 24, 20
 _GREY = 0.55
 """How much of the slide's darkness is left beneath the colours."""
 _BAR_SHARE = 0.25
-_WIDE = 1.4
+_WIDE = 2.2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -83,8 +83,8 @@ def draw_map(picture: MapPicture) -> NDArray[np.uint8]:
     head = _TEXT_PX + 12 if picture.warning else 0
     map_w = width * len(panels) + _GAP * (len(panels) - 1) if beside else width
     map_h = height if beside else height * len(panels) + _GAP * (len(panels) - 1)
-    total_w = max(map_w, 460) + 2 * _MARGIN
-    image = Image.new("RGB", (total_w, map_h + head + 130 + 2 * _MARGIN), "white")
+    total_w = max(map_w, 520) + 2 * _MARGIN
+    image = Image.new("RGB", (total_w, map_h + head + 144 + 2 * _MARGIN), "white")
     draw = ImageDraw.Draw(image)
     if picture.warning:
         draw.text((_MARGIN, _MARGIN), picture.warning, _INK, _font(_TEXT_PX))
@@ -97,7 +97,7 @@ def draw_map(picture: MapPicture) -> NDArray[np.uint8]:
         draw.rectangle(edge, outline=(200, 200, 200))
     below = _MARGIN + head + map_h + 12
     _scale_bar(draw, picture, below)
-    _colour_bar(image, draw, picture, below + 46)
+    _colour_bar(image, draw, picture, below + 54)
     return np.asarray(image)
 
 
@@ -171,7 +171,7 @@ def _colour_bar(
     image: Image.Image, draw: ImageDraw.ImageDraw, picture: MapPicture, top: int
 ) -> None:
     """Draw the colours over the grey of tissue, with their ends and what they mean."""
-    font, width, thick = _font(_TEXT_PX), 420, 22
+    font, width, thick = _font(_TEXT_PX), 480, 24
     values = np.linspace(-picture.limit, picture.limit, width)
     bar = np.full((thick, width, 3), 255.0 - _GREY * (255.0 - 165.0))
     colours, opacity = colours_of(values, picture.limit)
@@ -186,7 +186,7 @@ def _colour_bar(
     words = top - 4
     draw.text((_MARGIN, words), "lowers the risk (striped)", _INK, font, anchor="ld")
     draw.text((_MARGIN + width, words), "raises the risk", _INK, font, anchor="rd")
-    draw.text((_MARGIN, top + thick + 26), f"contribution, {picture.unit}", _FAINT, font)
+    draw.text((_MARGIN, top + thick + 30), f"contribution, {picture.unit}", _FAINT, font)
 
 
 @cache

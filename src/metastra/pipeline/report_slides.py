@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,7 @@ def slide_quality(work: Workshop) -> SlideQuality | None:
         header, rows = csv_rows(read_product_bytes(run_dir, "qc", "qc.csv"))
         told |= _assessed(run_dir, [dict(zip(header, row, strict=True)) for row in rows])
     if read_record(run_dir, "features") is not None:
-        told |= _extracted(read_product_json(run_dir, "features"))
+        told |= _extracted(run_dir)
     return SlideQuality(**told) if told else None
 
 
@@ -99,13 +100,23 @@ def _picture(run_dir: Path, row: Mapping[str, str], product: str) -> QualityPict
     )
 
 
-def _extracted(index: Mapping[str, Any]) -> dict[str, Any]:
+def _extracted(run_dir: Path) -> dict[str, Any]:
+    index = read_product_json(run_dir, "features")
     counts, slides = index["counts"], index["slides"]
+    all_taken = read_record(run_dir, "qc") is None
     return {
         "extracted": counts["done"],
         "excluded": counts["excluded"],
         "features_failed": counts["failed"],
         "tiles": sum(row.get("n_tiles") or 0 for row in slides),
         "grid": sum(row.get("n_grid") or 0 for row in slides),
-        "encoder": index["encoder"]["name"],
+        "encoder": _encoder(run_dir) or ("" if all_taken else index["encoder"]["name"]),
     }
+
+
+def _encoder(run_dir: Path) -> str:
+    """Name the encoder whose features the model reads; empty where no model reads any."""
+    if read_record(run_dir, "bundle") is None:
+        return ""
+    contract = json.loads(read_product_bytes(run_dir, "bundle", "bundle/contract.json"))
+    return str((contract["slides"] or {}).get("encoder", ""))

@@ -141,6 +141,8 @@ def event_in_words(study: Study) -> str:
     known = _EVENTS.get(study.endpoint.name or "")
     if known:
         return known
+    if study.endpoint_definition is None and study.endpoint.name is None:
+        return f"the event of column {study.endpoint.event}"
     title = _title(study).removeprefix("Time to ")
     return title[:1].lower() + title[1:] if title[1:2].islower() else title
 
