@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from metastra.digest import digest_value
 from metastra.encoders.registry import get_encoder
 from metastra.extraction.slide import QUALITY_RULE
 from metastra.features.bag import Bag, BagFrame, BagOrigin
 from metastra.features.writing import write_own
 from metastra.storage import write_atomically
-from metastra.digest import digest_value
 
 STUDY = """
 [study]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -17,11 +20,13 @@ from metastra.bundle.loading import open_bundle
 from metastra.errors import BundleError, ConfigError
 from metastra.executor import Serial
 from metastra.features.files import read_bag
+from metastra.features.writing import write_own
 from metastra.pipeline import evaluation_stage
 from metastra.pipeline.explain import ExplainRequest, explain
 from metastra.pipeline.explaining import slope_of
 from metastra.pipeline.opening import open_study
 from metastra.pipeline.run import run_study
+from metastra.storage import write_atomically
 
 pytestmark = pytest.mark.slow
 
@@ -139,7 +144,9 @@ def test_slides_together_are_one_patient(folder, tmp_path):
     """Two feature files make one score; each alone makes its own."""
     files = tuple((folder / "south/files").glob("000-*.h5"))
     assert len(files) == 2
-    alone = explain(ExplainRequest(bundle=folder, slides=files, out=tmp_path / "a"), executor=Serial())
+    alone = explain(
+        ExplainRequest(bundle=folder, slides=files, out=tmp_path / "a"), executor=Serial()
+    )
     both = explain(
         ExplainRequest(bundle=folder, slides=files, out=tmp_path / "b", together=True),
         executor=Serial(),
@@ -154,11 +161,12 @@ def test_slides_together_are_one_patient(folder, tmp_path):
     assert both.to_json()["slides"][0]["faithfulness"]["tested"] is True
 
 
-def test_what_cannot_be_explained_is_refused_or_named(folder, shared, tmp_path):
+def test_what_cannot_be_explained_is_refused_or_named(folder, tmp_path):
     """No slide, a broken slide beside a good one, an encoder that the bundle does not read."""
+    empty = tmp_path / "empty"
+    empty.mkdir()
     with pytest.raises(ConfigError, match="no slide was named"):
-        (tmp_path / "empty").mkdir()
-        explain(ExplainRequest(bundle=folder, slides=(tmp_path / "empty",), out=tmp_path / "o"))
+        explain(ExplainRequest(bundle=folder, slides=(empty,), out=tmp_path / "o"))
     broken = tmp_path / "broken.svs"
     broken.write_bytes(b"II*\0 and nothing more")
     good = folder / "south/files/001-0.h5"
@@ -167,10 +175,36 @@ def test_what_cannot_be_explained_is_refused_or_named(folder, shared, tmp_path):
     assert [one.state for one in summary.slides] == ["failed", "explained"]
     assert summary.slides[0].line().startswith("broken: failed: SL")
     assert summary.failed == 1
-    foreign = shared / "data" / "features"
-    other = next(foreign.rglob("*.h5"), None)
-    if other is not None:
-        with pytest.raises(BundleError) as refused:
-            request = ExplainRequest(bundle=folder, slides=(other,), out=tmp_path / "three")
-            explain(request, executor=Serial())
-        assert {one.code for one in refused.value.problems} & {"BU025", "BU026", "BU027"}
+    foreign = tmp_path / "foreign.h5"
+    bag = read_bag(good)
+    other = replace(bag, origin=replace(bag.origin, precision="bfloat16"))
+    writer = write_own(other)
+    write_atomically(foreign, writer.write, verify=writer.verify)
+    request = ExplainRequest(bundle=folder, slides=(foreign,), out=tmp_path / "three")
+    with pytest.raises(BundleError) as refused:
+        explain(request, executor=Serial())
+    assert {one.code for one in refused.value.problems} == {"BU026"}
+
+
+def test_the_command_says_what_it_did(folder, tmp_path):
+    """Exit codes and JSON as everywhere; a bundle that reads no slides is a matter of usage."""
+    good = folder / "south/files/001-0.h5"
+    done = command("explain", folder, good, "--out", tmp_path / "out", "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["slides"][0]["state"] == "explained"
+    assert "Research use only" in said["research_use"]
+    absent = command("explain", folder, tmp_path / "no.svs", "--out", tmp_path / "out")
+    assert absent.returncode == 4
+    assert "no: failed: SL001" in absent.stdout
+    nothing = command("explain", tmp_path, good, "--out", tmp_path / "out")
+    assert nothing.returncode in (2, 5)
+
+
+def command(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "metastra", *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from metastra.bundle.linear import LinearModel
 from metastra.bundle.opened import Bundle
 from metastra.bundle.slide_parts import SlideParts
 from metastra.errors import ConfigError
@@ -106,6 +107,8 @@ def slope_of(bundle: Bundle) -> float:
     """
     slide_parts(bundle)
     model = bundle.model
+    if not isinstance(model, LinearModel):
+        raise ConfigError(f"the bundle {bundle.name!r} has no risk model in numbers")
     return float(model.coef[1][-1] / model.scale[-1])
 
 

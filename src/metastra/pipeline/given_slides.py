@@ -24,7 +24,7 @@ from metastra.extraction.naming import name_slides
 from metastra.features.store import FeatureStore
 from metastra.storage import hold, sweep_orphans
 
-__all__ = ["SlideSource", "SlidesGiven", "give_slides"]
+__all__ = ["SlideSource", "SlidesGiven", "give_slides", "require_encoder"]
 
 _FEATURE_ENDINGS = (".h5", ".hdf5")
 
@@ -123,7 +123,7 @@ def give_slides(bundle: Bundle, source: SlideSource, ids: Sequence[str]) -> Slid
             continue
         jobs.append(_job(contract, source, slide, name))
     if any(not job.is_features for job in jobs):
-        _require_encoder(bundle, contract)
+        require_encoder(bundle, contract)
     fates = _extracted(source, jobs)
     problems += list(refused.values())
     problems += [
@@ -186,8 +186,23 @@ def _job(contract: SlideContract, source: SlideSource, slide: Slide, name: str) 
     )
 
 
-def _require_encoder(bundle: Bundle, contract: SlideContract) -> None:
-    """Refuse to extract with an encoder that is not the one the model was fitted on."""
+def require_encoder(bundle: Bundle, contract: SlideContract) -> None:
+    """Refuse to extract with an encoder that is not the one the model was fitted on.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Of kind ``slides``.
+    contract : SlideContract
+        Of the bundle.
+
+    Raises
+    ------
+    BundleError
+        BU025, with what differs.
+    ConfigError
+        If no encoder has the contract's name.
+    """
     from metastra.encoders.registry import get_encoder
 
     card = get_encoder(contract.encoder).card

@@ -121,7 +121,7 @@ def _fitted_scores(work: Workshop) -> NDArray[np.float64] | None:
     run_dir = work.opened.run_dir
     if read_record(run_dir, "predictions") is None:
         return None
-    columns, rows = csv_rows(read_product_bytes(run_dir, "predictions"))
+    columns, rows = csv_rows(read_product_bytes(run_dir, "predictions", "predictions.csv"))
     patient, score = columns.index("PATIENT"), columns.index("risk_score")
     by_patient = {row[patient]: float(row[score]) for row in rows if row[score]}
     keys = work.clinical.keys.tolist()

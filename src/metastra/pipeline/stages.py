@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from metastra.digest import digest_value
+from metastra.pipeline.explain_stage import EXPLANATION_STAGE
 from metastra.pipeline.features_stage import (
     features_failed,
     features_files,
@@ -98,6 +99,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(name="splits", recipe=_splits_recipe, make=_splits_files, needs=("cohort",)),
     *MODEL_STAGES,
+    EXPLANATION_STAGE,
     REFERENCE_STAGE,
     TRUTH_STAGE,
     Stage(
