@@ -15,10 +15,10 @@ from metastra.bundle.contract import Cutpoints
 from metastra.bundle.linear import CAUSES, LinearModel
 from metastra.bundle.parts import PenaltyChoice
 from metastra.errors import NotEstimable
-from metastra.survival.cox import fit_cox
+from metastra.survival.cox import CoxModel, fit_cox
 from metastra.survival.outcome import Outcome
 from metastra.survival.step_function import StepFunction
-from metastra.training.penalty import choose_penalty, standardise
+from metastra.training.penalty import ChosenPenalty, choose_penalty, standardise
 from metastra.units import TimeUnit, to_days
 
 __all__ = ["FEWEST_EVENTS", "LayerFit", "RiskTask", "fit_layer"]
@@ -29,6 +29,8 @@ _Mask = NDArray[np.bool_]
 FEWEST_EVENTS = 10
 """With fewer events of interest no model is fitted; with fewer competing ones their hazard has no
 coefficients."""
+
+_NO_WEIGHT = "the score has no weight: it pointed the wrong way in patients it had not seen"
 
 _GROUP_NAMES = {1: ("low", "high"), 2: ("low", "intermediate", "high")}
 
@@ -91,7 +93,13 @@ class LayerFit:
 
 
 def fit_layer(
-    columns: _Array, outcome: Outcome, rows: _Mask, groups: NDArray[np.int64], task: RiskTask
+    columns: _Array,
+    outcome: Outcome,
+    rows: _Mask,
+    groups: NDArray[np.int64],
+    task: RiskTask,
+    *,
+    score: int | None = None,
 ) -> LayerFit:
     """Fit a risk layer on some patients; the others are not looked at.
 
@@ -107,6 +115,10 @@ def fit_layer(
         Parts for the cross-validation of the penalty, -1 for none; only `rows` matter.
     task : RiskTask
         Horizons and cut-points.
+    score : int, optional
+        Column of a score that is higher where the event is nearer.  Its coefficient for the event
+        is not let below 0 (Breiman 1996, Stacked regressions): a cross-fitted score without
+        information points the wrong way as often as not.
 
     Returns
     -------
@@ -135,7 +147,7 @@ def fit_layer(
             f"follow-up at {last:g} days of the patients to fit on"
         )
     centre, scale = standardise(columns[used])
-    coef, curves, penalties = _causes(mine, columns[used], groups[used], (centre, scale))
+    coef, curves, penalties = _causes(mine, columns[used], groups[used], (centre, scale), score)
     times, jumps = _on_one_grid(curves)
     model = LinearModel(
         centre=centre,
@@ -159,6 +171,7 @@ def _causes(
     columns: _Array,
     groups: NDArray[np.int64],
     standard: tuple[_Array, _Array],
+    score: int | None,
 ) -> tuple[dict[int, _Array], dict[int, StepFunction], tuple[PenaltyChoice, ...]]:
     """Fit each cause, the other censored."""
     centre, scale = standard
@@ -177,8 +190,11 @@ def _causes(
         else:
             chosen = choose_penalty(own, columns, groups)
             fit = fit_cox(own, x, ridge=chosen.ridge, l1=chosen.l1)
-            coef[cause] = fit.coef
-            ridge, l1, gain, why = chosen.ridge, chosen.l1, chosen.gain, chosen.why
+            coef[cause], why = fit.coef, chosen.why
+            if cause == 1 and score is not None and fit.coef[score] < 0.0:
+                fit, chosen, coef[cause] = _without(own, columns, x, groups, score)
+                why = f"{chosen.why}; {_NO_WEIGHT}" if chosen.gain is not None else _NO_WEIGHT
+            ridge, l1, gain = chosen.ridge, chosen.l1, chosen.gain
         curves[cause] = fit.baseline()
         penalties.append(
             PenaltyChoice(
@@ -191,6 +207,25 @@ def _causes(
             )
         )
     return coef, curves, tuple(penalties)
+
+
+def _without(
+    outcome: Outcome, columns: _Array, x: _Array, groups: NDArray[np.int64], score: int
+) -> tuple[CoxModel, ChosenPenalty, _Array]:
+    """Fit one cause without a column, whose coefficient is 0.
+
+    With one bound in a convex problem this is the bounded maximum: where the free one breaks the
+    bound, the bounded one lies on it.
+    """
+    others = np.delete(np.arange(x.shape[1]), score)
+    if others.size:
+        chosen = choose_penalty(outcome, columns[:, others], groups)
+    else:
+        chosen = ChosenPenalty(ridge=0.0, l1=0.0, gain=None, why=_NO_WEIGHT)
+    fit = fit_cox(outcome, x[:, others], ridge=chosen.ridge, l1=chosen.l1)
+    coef = np.zeros(x.shape[1])
+    coef[others] = fit.coef
+    return fit, chosen, coef
 
 
 def _on_one_grid(curves: Mapping[int, StepFunction]) -> tuple[_Array, dict[int, _Array]]:

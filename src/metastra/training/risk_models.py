@@ -164,7 +164,8 @@ def fit_risk_models(
         pooled, slide = fits["pooled"], fits["slides"]
         for name in MODELS[1:] if predictors else MODELS[1:3]:
             inputs = model_inputs(name, clinical, slide.inner_scores, pooled.inner_scores)
-            layers[name] = fit_layer(inputs, data.outcome, rows, groups, task)
+            last = inputs.shape[1] - 1
+            layers[name] = fit_layer(inputs, data.outcome, rows, groups, task, score=last)
     except NotEstimable as error:
         if not predictors:
             raise
