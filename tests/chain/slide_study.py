@@ -60,6 +60,8 @@ class Kind:
     target_mpp: float = 0.5
     shift: float = 0.0
     features: int = FEATURES
+    names: tuple[str, ...] = ()
+    quality: str = "cd" * 32
 
 
 def write_bag(
@@ -92,8 +94,8 @@ def write_bag(
             engine=kind.engine,
             precision=kind.precision,
             encoder_digest=kind.digest,
-            quality_digest="cd" * 32,
-            feature_names=tuple(f"f{k}" for k in range(kind.features)),
+            quality_digest=kind.quality,
+            feature_names=kind.names or tuple(f"f{k}" for k in range(kind.features)),
         ),
     )
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -17,7 +18,9 @@ import pytest
 from chain.conftest import run
 from chain.slide_study import Kind, write_bag, write_study
 from metastra.bundle.loading import open_bundle
-from metastra.errors import DataError
+from metastra.errors import DataError, LockedError
+from metastra.pipeline import lock
+from metastra.signing import generate_key, load_private
 from metastra.survival.concordance import concordance
 from metastra.survival.outcome import Outcome
 
@@ -163,6 +166,35 @@ def test_a_second_run_makes_nothing_and_a_changed_model_section_says_why(spoiled
     run(spoiled)
     assert open_bundle(spoiled / "run/bundle").kind == "linear"
     assert "risk_slides" not in table(spoiled)[0]
+
+
+def test_a_locked_bundle_stays_and_fold_models_are_not_fitted_again(spoiled, tmp_path):
+    """The lock renews what names the bundle; another slide would change it and is refused."""
+    run(spoiled)
+    before = table(spoiled)
+    generate_key(tmp_path / "sponsor.pem")
+    with patch.object(lock, "_REPLICATES", 100):
+        locked = lock.lock_prepared(
+            lock.prepare_lock(spoiled), load_private(tmp_path / "sponsor.pem")
+        )
+    assert locked.stale
+    fitted = {path: path.stat().st_mtime_ns for path in (spoiled / "run/folds").iterdir()}
+    results = {item.stage: item.done for item in run(spoiled).results}
+    assert (results["bundle"], results["predictions"]) == ("up to date", "made")
+    assert {path: path.stat().st_mtime_ns for path in (spoiled / "run/folds").iterdir()} == fitted
+    after = table(spoiled)
+    assert [row["risk"] for row in after] == [row["risk"] for row in before]
+    assert {row["bundle"] for row in after} == {"", locked.bundle.digest}
+
+    write_bag(spoiled / "north/files/001-0.h5", 2.0, np.random.default_rng(9))
+    kept = products(spoiled)
+    dry = {item.stage: item for item in run(spoiled, dry_run=True).results}
+    assert dry["bundle"].done == "refused"
+    assert "the features would be made again" in dry["bundle"].reasons[0]
+    assert dry["predictions"].reasons == ("the run would stop at bundle",)
+    assert products(spoiled) == kept
+    with pytest.raises(LockedError, match="parent 'features' was"):
+        run(spoiled)
 
 
 KILLER = """
