@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 __all__ = ["Scratch"]
 
 _CHUNK_BYTES = 1 << 20
 _ALIGNED_BYTES = 64
+_MOST_KNOWN = 2000
 
 
 class Scratch:
@@ -39,17 +39,18 @@ class Scratch:
 
     def __init__(self) -> None:
         self._chunks: list[NDArray[np.uint8]] = []
-        self._chunk = 0
-        self._used = 0
+        self._place = (0, 0)
+        # what was taken at a place before is taken again: the same steps come for every picture
+        self._known: dict[tuple[Any, ...], tuple[NDArray[Any], tuple[int, int]]] = {}
 
-    def take(self, shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[Any]:
+    def take(self, shape: tuple[int, ...], dtype: type = np.float32) -> NDArray[Any]:
         """Take an array; what stands in it is not known.
 
         Parameters
         ----------
         shape : tuple of int
             Of the array.
-        dtype : dtype
+        dtype : type
             Of the array.
 
         Returns
@@ -57,28 +58,50 @@ class Scratch:
         ndarray of shape `shape`
             In rows, aligned to 64 bytes.
         """
-        n_bytes = int(np.dtype(dtype).itemsize)
-        for side in shape:
-            n_bytes *= side
-        n_bytes += -n_bytes % _ALIGNED_BYTES
-        while self._chunk < len(self._chunks):
-            if self._used + n_bytes <= self._chunks[self._chunk].size:
-                break
-            self._chunk, self._used = self._chunk + 1, 0
-        else:
-            self._chunks.append(_aligned(max(_CHUNK_BYTES, n_bytes)))
-        start = self._used
-        self._used += n_bytes
-        return np.ndarray(shape, dtype, self._chunks[self._chunk], start)
+        key = (self._place, shape, dtype)
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            known = self._known[key] = self._cut(shape, dtype)
+        array, self._place = known
+        return array
 
-    @contextmanager
-    def frame(self) -> Iterator[None]:
-        """Give back at its end what is taken inside."""
-        before = self._chunk, self._used
-        try:
-            yield
-        finally:
-            self._chunk, self._used = before
+    def _cut(self, shape: tuple[int, ...], dtype: type) -> tuple[NDArray[Any], tuple[int, int]]:
+        n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+        n_bytes += -n_bytes % _ALIGNED_BYTES
+        chunk, start = self._place
+        while chunk < len(self._chunks) and start + n_bytes > self._chunks[chunk].size:
+            chunk, start = chunk + 1, 0
+        if chunk == len(self._chunks):
+            self._chunks.append(_aligned(max(_CHUNK_BYTES, n_bytes)))
+        array: NDArray[Any] = np.ndarray(shape, dtype, self._chunks[chunk], start)
+        return array, (chunk, start + n_bytes)
+
+    def frame(self) -> _Frame:
+        """Give back at its end what is taken inside.
+
+        Returns
+        -------
+        context manager
+            For one ``with``.
+        """
+        return _Frame(self)
+
+
+class _Frame:
+    """Puts a pile back to where it stood; a class, since it is made hundreds of times a tile."""
+
+    __slots__ = ("_before", "_scratch")
+
+    def __init__(self, scratch: Scratch) -> None:
+        self._scratch = scratch
+
+    def __enter__(self) -> None:
+        self._before = self._scratch._place
+
+    def __exit__(self, *_: object) -> None:
+        self._scratch._place = self._before
 
 
 def _aligned(n_bytes: int) -> NDArray[np.uint8]:

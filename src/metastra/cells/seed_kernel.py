@@ -89,7 +89,9 @@ def local_maxima(image: NDArray[np.float32], floor: float) -> NDArray[np.int64]:
     height, width = image.shape
     found = np.empty(image.size, np.int32)
     padded = np.full((3, width + 2), -np.inf, np.float32)
-    is_top = np.empty(width, np.bool_)
+    # read eight at a time, since hardly any is a top
+    is_top = np.zeros(width + -width % 8, np.bool_)
+    eights = is_top.view(np.uint64)
     least = np.float64(floor)
     n = 0
     for y in range(height):
@@ -102,11 +104,13 @@ def local_maxima(image: NDArray[np.float32], floor: float) -> NDArray[np.int64]:
             else:
                 for x in range(width):
                     row[x] = -np.inf
-        _mark_tops(padded[0], padded[1], padded[2], least, is_top)
-        for x in range(width):
-            if is_top[x]:
-                found[n] = y * width + x
-                n += 1
+        _mark_tops(padded[0], padded[1], padded[2], least, is_top[:width])
+        for k in range(eights.size):
+            if eights[k]:
+                for x in range(8 * k, 8 * k + 8):
+                    if is_top[x]:
+                        found[n] = y * width + x
+                        n += 1
     return found[:n].astype(np.int64)
 
 

@@ -10,15 +10,21 @@ from scipy.spatial import cKDTree
 
 from metastra.cells.nuclei import Nuclei, NucleusShapes
 from metastra.encoders.feature import Feature
+from metastra.encoders.nucleus_kernel import (
+    agreement,
+    columns_of,
+    counts_of_kinds,
+    pairs_within,
+    spread_of_columns,
+)
 from metastra.encoders.tile_maps import TileMaps
 
 __all__ = ["FEATURES", "measure"]
 
 _GROUP = "Nuclei"
 _ARRANGED = "Arrangement of nuclei"
-_SMALL_UM2, _LARGE_UM2 = 20.0, 60.0
-_ROUND, _LONG = 0.75, 0.88
-_DARK = 1.15
+# small, large; lymphocyte-like from, to, rounder than; elongated; hyperchromatic
+_LIMITS = (20.0, 60.0, 10.0, 45.0, 0.75, 0.88, 1.15)
 _REACHES_UM = (15.0, 30.0)
 _NEIGHBOURS = 5
 
@@ -164,65 +170,29 @@ def measure(maps: TileMaps, nuclei: Nuclei) -> NDArray[np.float64]:
     shapes = nuclei.shapes
     tile_mm2 = maps.area_mm2()
     tissue_mm2 = max(maps.n_tissue / maps.tissue.size * tile_mm2, 1e-9)
-    dark = shapes.haematoxylin_od > np.median(shapes.haematoxylin_od)
-    lymphocyte_like = (
-        (shapes.area_um2 >= 10.0)
-        & (shapes.area_um2 <= 45.0)
-        & (shapes.eccentricity < _ROUND)
-        & dark
+    columns = columns_of(
+        shapes.area_um2,
+        shapes.eccentricity,
+        shapes.ellipse_fill,
+        shapes.haematoxylin_od,
+        shapes.haematoxylin_sd_od,
+        shapes.contrast_od,
+        maps.spread[0].strength_od,
     )
-    rows = [n / tile_mm2, n / tissue_mm2, float(shapes.area_um2.sum()) / tissue_mm2 / 1e6]
-    rows += _of_shapes(shapes, maps.spread[0].strength_od)
-    rows += _kinds(shapes, dark, lymphocyte_like, tile_mm2)
+    ordered = np.sort(columns, axis=1)
+    spread = spread_of_columns(columns, ordered)
+    median_od = float(ordered[3, (n - 1) // 2] + ordered[3, n // 2]) / 2.0
+    lymphocyte_like = np.empty(n, np.bool_)
+    kinds = counts_of_kinds(columns, median_od, _LIMITS, lymphocyte_like)
+    mean_um2, sd_um2 = spread[0, :2].tolist()
+    rows = [n / tile_mm2, n / tissue_mm2, n * mean_um2 / tissue_mm2 / 1e6]
+    rows += spread.ravel().tolist()
+    rows += [sd_um2 / mean_um2, *(kinds / n).tolist(), kinds[-1] / tile_mm2]
     found[: len(rows)] = rows
     if n > _NEIGHBOURS:
         points = nuclei.centroids_px0 * maps.mpp
         found[len(rows) :] = _arranged(points, shapes, lymphocyte_like, tissue_mm2)
     return found
-
-
-def _of_shapes(shapes: NucleusShapes, strength_od: float) -> list[float]:
-    mean = np.maximum(shapes.haematoxylin_od, 1e-3)
-    columns = np.stack(
-        [
-            shapes.area_um2,
-            shapes.eccentricity,
-            shapes.ellipse_fill,
-            shapes.haematoxylin_od,
-            shapes.haematoxylin_od / strength_od,
-            shapes.contrast_od / strength_od,
-            shapes.haematoxylin_sd_od / mean,
-        ]
-    )
-    ordered = np.sort(columns, axis=1)
-    last = columns.shape[1] - 1
-    table = [
-        columns.mean(axis=1),
-        columns.std(axis=1),
-        ordered[:, last // 10],
-        ordered[:, (9 * last) // 10],
-    ]
-    return np.stack(table, axis=1).ravel().tolist()
-
-
-def _kinds(
-    shapes: NucleusShapes,
-    dark: NDArray[np.bool_],
-    lymphocyte_like: NDArray[np.bool_],
-    tile_mm2: float,
-) -> list[float]:
-    area = shapes.area_um2
-    median = float(np.median(shapes.haematoxylin_od))
-    return [
-        float(area.std() / area.mean()),
-        float(np.mean(area < _SMALL_UM2)),
-        float(np.mean(area > _LARGE_UM2)),
-        float(np.mean(shapes.eccentricity > _LONG)),
-        float(np.mean(shapes.haematoxylin_od > _DARK * median)),
-        float(np.mean((area > _LARGE_UM2) & dark)),
-        float(np.mean(lymphocyte_like)),
-        float(lymphocyte_like.sum()) / tile_mm2,
-    ]
 
 
 def _arranged(
@@ -232,36 +202,34 @@ def _arranged(
     tissue_mm2: float,
 ) -> list[float]:
     n = len(points)
-    tree = cKDTree(points)
-    found = tree.query(points, k=_NEIGHBOURS + 1)
-    distances, neighbours = np.asarray(found[0])[:, 1:], np.asarray(found[1])[:, 1:]
-    nearest, fifth = distances[:, 0], distances[:, -1]
+    found = cKDTree(points).query(points, k=_NEIGHBOURS + 1)
+    nearest, fifth = np.asarray(found[0])[:, 1], np.asarray(found[0])[:, -1]
+    neighbours = np.asarray(found[1], np.int64)[:, 1:]
+    mean_um, fifth_um = float(nearest.mean()), float(fifth.mean())
     random_um = 0.5 / math.sqrt(n / (tissue_mm2 * 1e6))
-    within = [2.0 * len(tree.query_pairs(reach)) / n for reach in _REACHES_UM]
-    weight, turned = shapes.eccentricity, 2.0 * shapes.angle_rad
-    total = max(float(weight.sum()), 1e-9)
-    resultant = abs(np.sum(weight * np.exp(1j * turned))) / total
-    pairs = weight[:, None] * weight[neighbours]
-    parallel = np.sum(pairs * np.cos(turned[:, None] - turned[neighbours]))
-    way = points[neighbours] - points[:, None, :]
-    bearing = 2.0 * np.arctan2(way[..., 1], way[..., 0])
-    beside = -np.sum(weight[:, None] * np.cos(turned[:, None] - bearing)) / _NEIGHBOURS
-    area, dark = np.log(shapes.area_um2), np.log(np.maximum(shapes.haematoxylin_od, 1e-3))
-    small = points[lymphocyte_like]
-    together = (
-        2.0 * len(cKDTree(small).query_pairs(_REACHES_UM[1])) / len(small) if len(small) else 0.0
+    resultant, parallel, beside, area, dark = agreement(
+        points,
+        neighbours,
+        shapes.eccentricity,
+        shapes.angle_rad,
+        shapes.area_um2,
+        shapes.haematoxylin_od,
     )
+    n_like = np.count_nonzero(lymphocyte_like)
+    close, _ = pairs_within(points, lymphocyte_like, _REACHES_UM[0])
+    wide, wide_like = pairs_within(points, lymphocyte_like, _REACHES_UM[1])
     return [
-        float(nearest.mean()),
+        mean_um,
         float(nearest.std()),
-        float(nearest.mean()) / random_um,
-        float(fifth.mean()),
-        float(fifth.std() / max(float(fifth.mean()), 1e-9)),
-        *within,
-        float(resultant),
-        float(parallel / max(float(pairs.sum()), 1e-9)),
-        float(beside / total),
-        float(np.abs(area[:, None] - area[neighbours]).mean()),
-        float(np.abs(dark[:, None] - dark[neighbours]).mean()),
-        together,
+        mean_um / random_um,
+        fifth_um,
+        float(fifth.std()) / max(fifth_um, 1e-9),
+        2.0 * close / n,
+        2.0 * wide / n,
+        resultant,
+        parallel,
+        beside,
+        area,
+        dark,
+        2.0 * wide_like / n_like if n_like else 0.0,
     ]

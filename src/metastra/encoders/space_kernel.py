@@ -166,14 +166,24 @@ def colour_counts(
     blood, pigment, black : int
         Pixels.
     """
-    blood, pigment, black = 0, 0, 0
+    width = tile.shape[1]
     weak, most, least = np.float32(0.18), np.float32(0.6), np.float32(0.7)
+    # of each level of green: from which red and up to which blue a pixel is orange-red
+    red_from, blue_to = np.empty(256, np.uint16), np.empty(256, np.int16)
+    for green in range(256):
+        of_green = density[green]
+        red_from[green], blue_to[green] = 256, -1
+        if of_green > weak:
+            for level in range(255, -1, -1):
+                red_from[green] = level if density[level] <= most * of_green else red_from[green]
+            for level in range(256):
+                blue_to[green] = level if density[level] >= least * of_green else blue_to[green]
+    blood, pigment, black = 0, 0, 0
     for y in range(tile.shape[0]):
-        for x in range(tile.shape[1]):
-            red, green, blue = tile[y, x, 0], tile[y, x, 1], tile[y, x, 2]
-            of_green = density[green]
-            reddish = density[red] <= most * of_green and density[blue] >= least * of_green
-            blood += of_green > weak and reddish
+        line = tile[y]
+        for x in range(width):
+            red, green, blue = line[x, 0], line[x, 1], line[x, 2]
+            blood += (red >= red_from[green]) & (blue <= blue_to[green])
             pigment += blue < pigment_below[green]
-            black += red < 40 and green < 40 and blue < 40
+            black += (red < 40) & (green < 40) & (blue < 40)
     return blood, pigment, black

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -65,6 +67,7 @@ def stain_densities(
     return out
 
 
+@lru_cache(maxsize=16)
 def _unmixing(
     haematoxylin: tuple[float, float, float], eosin: tuple[float, float, float]
 ) -> NDArray[np.float32]:
@@ -75,7 +78,9 @@ def _unmixing(
     if not length > 0.05:
         raise ValueError("haematoxylin and eosin are nearly one colour; they cannot be separated")
     matrix = np.vstack([rows, third / length])
-    return np.linalg.inv(matrix).astype(np.float32)
+    inverse: NDArray[np.float32] = np.linalg.inv(matrix).astype(np.float32)
+    inverse.flags.writeable = False
+    return inverse
 
 
 _DENSITY: NDArray[np.float32] = -np.log10(np.maximum(np.arange(256), 0.5) / 255.0).astype(

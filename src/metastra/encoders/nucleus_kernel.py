@@ -1,0 +1,199 @@
+"""Compiled measures of the nuclei of a tile: spread of their shapes, kinds, and arrangement."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+__all__ = ["agreement", "columns_of", "counts_of_kinds", "pairs_within", "spread_of_columns"]
+
+_Values = NDArray[np.float64]
+
+
+@njit(cache=True)
+def columns_of(
+    area: _Values,
+    eccentricity: _Values,
+    fill: _Values,
+    haematoxylin: _Values,
+    haematoxylin_sd: _Values,
+    contrast: _Values,
+    strength_od: float,
+) -> _Values:
+    """Put side by side what is spread between nuclei.
+
+    Parameters
+    ----------
+    area, eccentricity, fill, haematoxylin, haematoxylin_sd, contrast : ndarray of shape (n,)
+        Of each nucleus, as in `metastra.cells.nuclei.NucleusShapes`.
+    strength_od : float
+        Of haematoxylin in the tile.
+
+    Returns
+    -------
+    ndarray of float64, shape (7, n)
+        Area, eccentricity, fill, haematoxylin; haematoxylin and contrast over the strength;
+        standard deviation of haematoxylin over its mean.
+    """
+    out = np.empty((7, area.size))
+    for k in range(area.size):
+        out[0, k] = area[k]
+        out[1, k] = eccentricity[k]
+        out[2, k] = fill[k]
+        out[3, k] = haematoxylin[k]
+        out[4, k] = haematoxylin[k] / strength_od
+        out[5, k] = contrast[k] / strength_od
+        out[6, k] = haematoxylin_sd[k] / max(haematoxylin[k], 1e-3)
+    return out
+
+
+@njit(cache=True)
+def spread_of_columns(columns: _Values, ordered: _Values) -> _Values:
+    """Mean, standard deviation, 10th and 90th percentile of each column.
+
+    Parameters
+    ----------
+    columns, ordered : ndarray of float64, shape (k, n)
+        Values, and the same in ascending order.
+
+    Returns
+    -------
+    ndarray of float64, shape (k, 4)
+        Percentiles are values, not interpolated.
+    """
+    k, n = columns.shape
+    out = np.empty((k, 4))
+    for row in range(k):
+        first = 0.0
+        for at in range(n):
+            first += columns[row, at]
+        mean, second = first / n, 0.0
+        for at in range(n):
+            second += (columns[row, at] - mean) ** 2
+        out[row, 0], out[row, 1] = mean, math.sqrt(second / n)
+        out[row, 2], out[row, 3] = ordered[row, (n - 1) // 10], ordered[row, (9 * (n - 1)) // 10]
+    return out
+
+
+@njit(cache=True)
+def counts_of_kinds(
+    columns: _Values,
+    median_od: float,
+    limits: tuple[float, float, float, float, float, float, float],
+    lymphocyte_like: NDArray[np.bool_],
+) -> NDArray[np.int64]:
+    """Count nuclei of each kind.
+
+    Parameters
+    ----------
+    columns : ndarray of float64, shape (7, n)
+        From `columns_of`.
+    median_od : float
+        Of the nuclei's haematoxylin.
+    limits : tuple of float
+        Small below and large above these areas (µm²); lymphocyte-like from and to these areas and
+        below this eccentricity; elongated above this one; hyperchromatic above so many times the
+        median.
+    lymphocyte_like : ndarray of bool, shape (n,)
+        Written: which are small, round and dark.
+
+    Returns
+    -------
+    ndarray of int64, shape (6,)
+        Small, large, elongated, hyperchromatic, large and dark, lymphocyte-like.
+    """
+    small, large, least, most, rounded, elongated, dark_times = limits
+    counts = np.zeros(6, np.int64)
+    for k in range(columns.shape[1]):
+        area, eccentricity, haematoxylin = columns[0, k], columns[1, k], columns[3, k]
+        dark = haematoxylin > median_od
+        like = least <= area and area <= most and eccentricity < rounded and dark
+        lymphocyte_like[k] = like
+        counts[0] += area < small
+        counts[1] += area > large
+        counts[2] += eccentricity > elongated
+        counts[3] += haematoxylin > dark_times * median_od
+        counts[4] += area > large and dark
+        counts[5] += like
+    return counts
+
+
+@njit(cache=True)
+def pairs_within(points: _Values, counted: NDArray[np.bool_], reach: float) -> tuple[int, int]:
+    """Count the pairs of points that are at most so far apart.
+
+    Parameters
+    ----------
+    points : ndarray of float64, shape (n, 2)
+        Positions.
+    counted : ndarray of bool, shape (n,)
+        Which count for the second answer.
+    reach : float
+        In the unit of the points.
+
+    Returns
+    -------
+    pairs, pairs_counted : int
+        Of all points, and of those that count.
+    """
+    pairs, of_counted = 0, 0
+    most = reach * reach
+    for i in range(len(points)):
+        for j in range(i):
+            across, down = points[i, 0] - points[j, 0], points[i, 1] - points[j, 1]
+            if across * across + down * down <= most:
+                pairs += 1
+                of_counted += counted[i] and counted[j]
+    return pairs, of_counted
+
+
+@njit(cache=True)
+def agreement(
+    points: _Values,
+    neighbours: NDArray[np.int64],
+    eccentricity: _Values,
+    angle_rad: _Values,
+    area: _Values,
+    haematoxylin: _Values,
+) -> tuple[float, float, float, float, float]:
+    """Compare each nucleus with its neighbours.
+
+    Parameters
+    ----------
+    points : ndarray of float64, shape (n, 2)
+        Positions.
+    neighbours : ndarray of int64, shape (n, k)
+        Nearest nuclei of each.
+    eccentricity, angle_rad, area, haematoxylin : ndarray of float64, shape (n,)
+        Of each nucleus.
+
+    Returns
+    -------
+    resultant, parallel, beside, area_difference, haematoxylin_difference : float
+        Length of the mean doubled direction; mean cosine of twice the angle to a neighbour's
+        direction; minus that to the way to the neighbour; mean absolute differences of logarithms.
+    """
+    n, k = neighbours.shape
+    total, sum_cos, sum_sin, parallel, pairs, beside = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    of_area, of_dark = 0.0, 0.0
+    for i in range(n):
+        weight, turned = eccentricity[i], 2.0 * angle_rad[i]
+        total += weight
+        sum_cos += weight * math.cos(turned)
+        sum_sin += weight * math.sin(turned)
+        log_area, log_dark = math.log(area[i]), math.log(max(haematoxylin[i], 1e-3))
+        for at in range(k):
+            j = neighbours[i, at]
+            both = weight * eccentricity[j]
+            pairs += both
+            parallel += both * math.cos(turned - 2.0 * angle_rad[j])
+            bearing = math.atan2(points[j, 1] - points[i, 1], points[j, 0] - points[i, 0])
+            beside -= weight * math.cos(turned - 2.0 * bearing)
+            of_area += abs(log_area - math.log(area[j]))
+            of_dark += abs(log_dark - math.log(max(haematoxylin[j], 1e-3)))
+    total, pairs = max(total, 1e-9), max(pairs, 1e-9)
+    resultant = math.hypot(sum_cos, sum_sin) / total
+    return resultant, parallel / pairs, beside / k / total, of_area / (n * k), of_dark / (n * k)
