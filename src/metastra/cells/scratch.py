@@ -39,7 +39,8 @@ class Scratch:
 
     def __init__(self) -> None:
         self._chunks: list[NDArray[np.uint8]] = []
-        self._place = (0, 0)
+        # chunk and byte where the next array is cut
+        self.place = (0, 0)
         # what was taken at a place before is taken again: the same steps come for every picture
         self._known: dict[tuple[Any, ...], tuple[NDArray[Any], tuple[int, int]]] = {}
 
@@ -58,19 +59,19 @@ class Scratch:
         ndarray of shape `shape`
             In rows, aligned to 64 bytes.
         """
-        key = (self._place, shape, dtype)
+        key = (self.place, shape, dtype)
         known = self._known.get(key)
         if known is None:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
             known = self._known[key] = self._cut(shape, dtype)
-        array, self._place = known
+        array, self.place = known
         return array
 
     def _cut(self, shape: tuple[int, ...], dtype: type) -> tuple[NDArray[Any], tuple[int, int]]:
         n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
         n_bytes += -n_bytes % _ALIGNED_BYTES
-        chunk, start = self._place
+        chunk, start = self.place
         while chunk < len(self._chunks) and start + n_bytes > self._chunks[chunk].size:
             chunk, start = chunk + 1, 0
         if chunk == len(self._chunks):
@@ -98,10 +99,10 @@ class _Frame:
         self._scratch = scratch
 
     def __enter__(self) -> None:
-        self._before = self._scratch._place
+        self._before = self._scratch.place
 
     def __exit__(self, *_: object) -> None:
-        self._scratch._place = self._before
+        self._scratch.place = self._before
 
 
 def _aligned(n_bytes: int) -> NDArray[np.uint8]:

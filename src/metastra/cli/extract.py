@@ -38,6 +38,13 @@ _Region = Annotated[
         help="Only tiles inside this region; a folder with SLIDE.geojson for several slides.",
     ),
 ]
+_Review = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CSV",
+        help="A reviewer's decisions; by default qc_review.csv in DIR, where it exists.",
+    ),
+]
 _Workers = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Slides at a time; one a core by default.")
 ]
@@ -69,6 +76,7 @@ def register(app: typer.Typer) -> None:
         tile_px: _TilePx = None,
         slide_mpp: _SlideMpp = None,
         region: _Region = None,
+        review: _Review = None,
         workers: _Workers = None,
         memory_gb: _MemoryGb = 4.0,
         wait: _Wait = 0.0,
@@ -90,6 +98,7 @@ def register(app: typer.Typer) -> None:
             tile_px=tile_px,
             slide_mpp=slide_mpp,
             region=region,
+            review=review,
             workers=workers or len(os.sched_getaffinity(0)),
             memory_bytes=int(memory_gb * 1e9),
             wait_s=wait,

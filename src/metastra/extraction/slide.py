@@ -20,6 +20,7 @@ from metastra.executor import beat
 from metastra.extraction.digests import noted_digest
 from metastra.extraction.job import SlideJob
 from metastra.extraction.outcome import SlideOutcome
+from metastra.extraction.stored_quality import StoredQuality, quality_settings, stored_quality
 from metastra.extraction.taking import take_features
 from metastra.features.bag import BagFrame, BagOrigin
 from metastra.features.store import FeatureStore, features_recipe
@@ -31,7 +32,7 @@ from metastra.storage import Recipe
 from metastra.tiles.grid import TileGrid, make_grid
 from metastra.tiles.reading import read_tiles
 from metastra.tissue.geojson import read_region_file
-from metastra.tissue.quality import MEASURES_VERSION, SlideQuality, assess
+from metastra.tissue.quality import MEASURES_VERSION, assess
 from metastra.tissue.rules import TILE_RULES, tile_codes
 
 __all__ = ["QUALITY_RULE", "extract_slide", "extract_task"]
@@ -94,8 +95,7 @@ def extract_slide(job: SlideJob) -> SlideOutcome:
             return _standing(store, job.name, grid, slide_digest, str(slide.info.mpp_source))
         with clock.step("quality"):
             beat()
-            drawn = read_region_file(Path(job.region), slide.info) if job.region else None
-            quality = assess(slide, drawn)
+            quality = _quality(job, slide, slide_digest)
             beat()
             kept, dropped = _choose(quality, grid, turned=turned)
         excluded = _excluded(quality, len(kept), len(grid), turned=turned)
@@ -141,13 +141,25 @@ def _recipe(
     )
 
 
+def _quality(job: SlideJob, slide: Slide, slide_digest: str) -> StoredQuality:
+    """Read what the stage before found on the same slide; else assess it."""
+    if job.region is None:
+        folder, settings = Path(job.folder), quality_settings(job.mpp)
+        known = stored_quality(folder, slide_digest, settings, slide.info.name)
+        if known is not None:
+            return known
+    drawn = read_region_file(Path(job.region), slide.info) if job.region else None
+    found = assess(slide, drawn)
+    return StoredQuality(maps=found.maps, codes=found.codes, assessable=found.assessable)
+
+
 def _choose(
-    quality: SlideQuality, grid: TileGrid, *, turned: bool
+    quality: StoredQuality, grid: TileGrid, *, turned: bool
 ) -> tuple[TileGrid, dict[str, int]]:
     """Keep the tiles that nothing speaks against; none of a slide that is not to be used."""
     if not len(grid):
         return grid, {}
-    codes = tile_codes(quality.tile_fractions(grid.boxes_px0))
+    codes = tile_codes(quality.maps.tile_fractions(grid.boxes_px0))
     found, counts = np.unique(codes[codes != ""], return_counts=True)
     dropped = dict(zip(found.tolist(), counts.tolist(), strict=True))
     if quality.assessable == turned:
@@ -155,7 +167,7 @@ def _choose(
     return grid.take(codes == ""), dropped
 
 
-def _excluded(quality: SlideQuality, n_kept: int, n_grid: int, *, turned: bool) -> str:
+def _excluded(quality: StoredQuality, n_kept: int, n_grid: int, *, turned: bool) -> str:
     if quality.assessable and turned:
         return "left out by the reviewer"
     if not quality.assessable and not turned:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,10 @@ from metastra.extraction.batch import LIMITS, SlideFate, extract_all
 from metastra.extraction.job import SlideJob, spec_for
 from metastra.extraction.naming import name_slides
 from metastra.extraction.slide import QUALITY_RULE
+from metastra.pipeline.qc_review import REVIEW, read_review
+from metastra.pipeline.qc_table import Decision
 from metastra.slides.folders import folders_not_entered, slide_files
+from metastra.slides.identity import reviewed_name
 from metastra.slides.resolution import require_mpp
 from metastra.storage import csv_bytes, hold, json_bytes, sweep_orphans, write_bytes
 from metastra.tiles.grid import TileSpec
@@ -48,6 +51,9 @@ class ExtractRequest:
         Micrometres per level-0 pixel of all these slides, where the files do not say or are wrong.
     region : Path or None
         A GeoJSON file for the one slide, or a folder with a ``.geojson`` named as each slide.
+    review : Path or None
+        A reviewer's decisions, as `metastra qc` reads them; ``qc_review.csv`` in `out` where that
+        exists.
     workers : int
         Slides at a time.
     memory_bytes : int or None
@@ -63,6 +69,7 @@ class ExtractRequest:
     tile_px: int | None = None
     slide_mpp: float | None = None
     region: Path | None = None
+    review: Path | None = None
     workers: int = 1
     memory_bytes: int | None = LIMITS.memory_bytes
     wait_s: float = 0.0
@@ -174,7 +181,8 @@ def extract(
     executor : Executor, optional
         Where slides are worked on; child processes of this machine by default.
     tell : callable, optional
-        Told which folders are not entered, and what happens at Ctrl-C.
+        Told which folders are not entered, which slides of the review were not met, and what
+        happens at Ctrl-C.
 
     Returns
     -------
@@ -184,7 +192,7 @@ def extract(
     Raises
     ------
     DataError
-        SL057 if several slides would share a feature file.
+        SL057 if several slides would share a feature file; QC040 and QC042 to QC044 for a review.
     ConfigError
         If an option contradicts another, or there is no slide.
     BusyError
@@ -212,11 +220,14 @@ def extract(
             last.callback(lambda: _leave_manifest(summary()))
             for fate in extract_all(executor or request.pool(tell), jobs):
                 fates[fate.job.name] = fate
+    if tell is not None and (note := _unknown(request, fates.values())):
+        tell(note)
     return summary()
 
 
 def _jobs(request: ExtractRequest, spec: TileSpec) -> list[SlideJob]:
     named = name_slides(slide_files(request.slides))
+    overridden = tuple(sorted(one.slide for one in _decisions(request) if one.override))
     if not named:
         raise ConfigError("no slide was named; give slides, or folders with slides in them")
     return [
@@ -229,9 +240,25 @@ def _jobs(request: ExtractRequest, spec: TileSpec) -> list[SlideJob]:
             tile_px=spec.tile_px,
             mpp=request.slide_mpp,
             region=_region(request.region, name, n_slides=len(named)),
+            overridden=overridden,
         )
         for name, path in named.items()
     ]
+
+
+def _decisions(request: ExtractRequest) -> tuple[Decision, ...]:
+    beside = request.out / REVIEW
+    path = request.review or (beside if beside.is_file() else None)
+    return () if path is None else read_review(path)
+
+
+def _unknown(request: ExtractRequest, fates: Iterable[SlideFate]) -> str:
+    """Name the reviewed slides that are none of those that were read."""
+    known = {reviewed_name(fate.outcome.slide_digest) for fate in fates if fate.outcome is not None}
+    unknown = sorted(one.slide for one in _decisions(request) if one.slide not in known)
+    if not unknown:
+        return ""
+    return f"the review names slides that were not read here: {', '.join(unknown)}"
 
 
 def _region(given: Path | None, name: str, *, n_slides: int) -> str | None:

@@ -10,17 +10,17 @@ from typing import Any
 
 from metastra.errors import ConfigError, ResourceError
 from metastra.executor import Executor, Failure, Limits, ProcessPool, Result, Task
+from metastra.extraction.stored_quality import product_of
 from metastra.pipeline.qc_review import apply_review, read_review
 from metastra.pipeline.qc_sheet import sheet_bytes
 from metastra.pipeline.qc_table import SlideRow, table_bytes, template_bytes, with_faint
-from metastra.pipeline.qc_task import assess_file, product_of
+from metastra.pipeline.qc_task import assess_file, product_files
 from metastra.progress import track
 from metastra.slides.folders import folders_not_entered, slide_files
 from metastra.slides.resolution import require_mpp
 from metastra.storage import (
     Recipe,
     hold,
-    json_bytes,
     read_product_bytes,
     value_parent,
     write_product,
@@ -237,7 +237,7 @@ def _kept(out: Path, row: SlideRow, result: Result) -> tuple[SlideRow, bool]:
     fresh = "row" in value
     if fresh:
         found, picture = value["row"], value["picture"]
-        files = {f"{name}.json": json_bytes(found), f"{name}.jpg": picture}
+        files = product_files(name, value)
         write_product(out, name, recipe, files)
     else:
         found = value["stored"]

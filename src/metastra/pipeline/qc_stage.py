@@ -8,10 +8,11 @@ from dataclasses import replace
 from metastra.errors import IntegrityError
 from metastra.executor import Executor, ProcessPool, Result, Task
 from metastra.extraction.batch import LIMITS, store_error
+from metastra.extraction.stored_quality import product_of
 from metastra.pipeline.qc_review import REVIEW, apply_review, read_review
 from metastra.pipeline.qc_sheet import sheet_bytes
 from metastra.pipeline.qc_table import SlideRow, table_bytes, template_bytes
-from metastra.pipeline.qc_task import assess_file, product_of
+from metastra.pipeline.qc_task import assess_file, product_files
 from metastra.pipeline.study_slides import StudySlide, slides_parent_digest, study_slides
 from metastra.pipeline.workshop import Workshop
 from metastra.progress import track
@@ -19,7 +20,6 @@ from metastra.storage import (
     Recipe,
     csv_rows,
     file_parent,
-    json_bytes,
     product_parent,
     read_product_bytes,
     value_parent,
@@ -176,7 +176,7 @@ def _kept(work: Workshop, row: SlideRow, result: Result) -> SlideRow:
     name, recipe = product_of(value["digest"], value["settings"])
     if "row" in value:
         found, picture = value["row"], value["picture"]
-        files = {f"{name}.json": json_bytes(found), f"{name}.jpg": picture}
+        files = product_files(name, value)
         write_product(run_dir, name, recipe, files)
     else:
         found, picture = value["stored"], read_product_bytes(run_dir, name, f"{name}.jpg")

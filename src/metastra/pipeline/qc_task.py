@@ -7,43 +7,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from metastra.digest import digest_file, digest_value
+from metastra.digest import digest_file
 from metastra.errors import Problem, SlideError
 from metastra.extraction.digests import noted_digest
+from metastra.extraction.stored_quality import maps_bytes, product_of, quality_settings
 from metastra.slides.identity import slide_digest
 from metastra.slides.opening import open_slide
 from metastra.slides.slide import SlideInfo
-from metastra.storage import Recipe, completeness, read_product_json, value_parent
+from metastra.storage import completeness, json_bytes, read_product_json
 from metastra.tissue.drawing import draw_quality, to_jpeg
 from metastra.tissue.geojson import read_region_file
-from metastra.tissue.quality import MEASURES_VERSION, SlideQuality, assess
+from metastra.tissue.quality import SlideQuality, assess
 
-__all__ = ["assess_file", "product_of"]
+__all__ = ["assess_file", "product_files"]
 
 _NOT_FOR_QC = {"SL012"}
 _DIGITS = 6
-
-
-def product_of(digest: str, settings: Mapping[str, Any]) -> tuple[str, Recipe]:
-    """Name the product that holds a slide's quality.
-
-    Parameters
-    ----------
-    digest : str
-        Of the slide's content.
-    settings : mapping
-        Everything else that changes the result.
-
-    Returns
-    -------
-    name : str
-        ``quality/…``: the same content with the same settings has the same name.
-    recipe : Recipe
-        What it is made from.
-    """
-    name = f"quality/{digest[:24]}-{digest_value(dict(settings))[:8]}"
-    parents = {"slide": value_parent("slide content", digest)}
-    return name, Recipe(kind="slide-quality", parents=parents, settings=settings)
+_NOTHING = {"picture": b"", "maps": b""}
 
 
 def assess_file(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,8 +38,9 @@ def assess_file(payload: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``digest``, ``settings`` and either ``stored`` (the row of an earlier run) or ``row`` and
-        ``picture`` (JPEG).
+        ``digest``, ``settings`` and either ``stored`` (the row of an earlier run) or ``row``,
+        ``picture`` (JPEG) and ``maps`` (as `metastra.extraction.stored_quality.maps_bytes`; empty
+        where the slide cannot be judged).
 
     Raises
     ------
@@ -68,12 +49,11 @@ def assess_file(payload: Mapping[str, Any]) -> dict[str, Any]:
     """
     path, out = Path(payload["path"]), Path(payload["out"])
     region = None if payload["region"] is None else Path(payload["region"])
-    settings = {
-        "measures": MEASURES_VERSION,
-        "mpp": payload["mpp"],
-        "region": None if region is None else digest_file(region),
-        "region_origin": None if region is None else payload["region_origin"],
-    }
+    settings = quality_settings(
+        payload["mpp"],
+        None if region is None else digest_file(region),
+        payload["region_origin"],
+    )
     with open_slide(path, mpp=payload["mpp"]) as slide:
         name = payload.get("name")
         # a run keeps notes of digests, so that no slide is read again to learn that it is the same
@@ -90,9 +70,32 @@ def assess_file(payload: Mapping[str, Any]) -> dict[str, Any]:
         except SlideError as error:
             if not {problem.code for problem in error.problems} <= _NOT_FOR_QC:
                 raise
-            return {**made, "row": _unjudged(slide.info, error.problems), "picture": b""}
+            return {**made, "row": _unjudged(slide.info, error.problems), **_NOTHING}
         row = _row(slide.info, quality, "" if drawn is None else drawn.source)
-    return {**made, "row": row, "picture": to_jpeg(draw_quality(quality))}
+    drawing = to_jpeg(draw_quality(quality))
+    return {**made, "row": row, "picture": drawing, "maps": maps_bytes(quality)}
+
+
+def product_files(product: str, value: Mapping[str, Any]) -> dict[str, bytes]:
+    """Name the files of the product that holds a slide's quality.
+
+    Parameters
+    ----------
+    product : str
+        Its name.
+    value : mapping
+        From `assess_file`, with a row.
+
+    Returns
+    -------
+    dict of str to bytes
+        The row, the picture and the maps.
+    """
+    return {
+        f"{product}.json": json_bytes(value["row"]),
+        f"{product}.jpg": value["picture"],
+        f"{product}.npz": value["maps"],
+    }
 
 
 def _row(info: SlideInfo, quality: SlideQuality, region: str) -> dict[str, Any]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
+
+from metastra.slides.companions import companion_files
 
 __all__ = ["folders_not_entered", "slide_files"]
 
@@ -19,17 +22,36 @@ def slide_files(paths: Sequence[Path]) -> list[Path]:
     Returns
     -------
     list of Path
-        Files as they are; of a folder those that are not hidden, sorted.
+        Files as they are; of a folder those that are not hidden, sorted.  Files of a folder that
+        make up one slide (VMS and VMU parts, a DICOM series) are one: the file that names the
+        others, or the first of the series.
     """
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += sorted(
-                item for item in path.iterdir() if item.is_file() and not item.name.startswith(".")
+            found += _slides_of(
+                sorted(
+                    item
+                    for item in path.iterdir()
+                    if item.is_file() and not item.name.startswith(".")
+                )
             )
         else:
             found.append(path)
     return found
+
+
+def _slides_of(files: Sequence[Path]) -> list[Path]:
+    """Leave out the files that belong to a slide that another one stands for."""
+    parts: set[Path] = set()
+    # first those that name their parts, which may stand before them in the alphabet
+    for suffixes in ((".vms", ".vmu"), (".dcm", "")):
+        for path in files:
+            if path.suffix.lower() in suffixes and path not in parts:
+                # what cannot be read is named when it is opened
+                with contextlib.suppress(OSError):
+                    parts |= set(companion_files(path))
+    return [path for path in files if path not in parts]
 
 
 def folders_not_entered(paths: Sequence[Path]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,15 @@ from metastra.tissue.region import Region
 from metastra.tissue.thickness import COARSEST_FOLD_MPP, fold_map, fold_reference, pale_map
 from metastra.tissue.verdict import judge
 
-__all__ = ["ARTEFACTS", "MAP_MPP", "MEASURES_VERSION", "SlideQuality", "assess", "map_size"]
+__all__ = [
+    "ARTEFACTS",
+    "MAP_MPP",
+    "MEASURES_VERSION",
+    "MapsOfSlide",
+    "SlideQuality",
+    "assess",
+    "map_size",
+]
 
 ARTEFACTS: tuple[str, ...] = ("blur", "pen", "fold", "bubble", "fading", "dark", "blank")
 """Everything that is mapped, in the order of tables."""
@@ -32,6 +41,66 @@ MAP_MPP = 8.0
 _LEAST_SIDE_PX = 512
 _MOST_PX = 6_000_000
 _UNKNOWN_SIDE_PX = 1536
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapsOfSlide:
+    """Where tissue and artefacts lie on a slide.
+
+    Parameters
+    ----------
+    scale_px0 : tuple of float
+        Level-0 pixels per map pixel along x and y; the maps' corner is that of the slide.
+    tissue : bool array of shape (h, w)
+        Tissue, inside the region where one was drawn.
+    artefacts : mapping of str to bool array of shape (h, w)
+        One map for each of `ARTEFACTS` that could be assessed.
+    region : bool array of shape (h, w) or None
+        The drawn region.
+    """
+
+    scale_px0: tuple[float, float]
+    tissue: NDArray[np.bool_]
+    artefacts: Mapping[str, NDArray[np.bool_]]
+    region: NDArray[np.bool_] | None
+    _sums: dict[str, NDArray[np.float64]] = field(default_factory=dict, repr=False, compare=False)
+
+    def tile_fractions(self, boxes_px0: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """Say how much of each tile is tissue, and how much is each artefact.
+
+        Parameters
+        ----------
+        boxes_px0 : float array of shape (n, 4)
+            x, y, width and height in level-0 pixels.
+
+        Returns
+        -------
+        dict of str to float array of shape (n,)
+            Share of the tile, 0 to 1, for ``tissue``, ``region`` where one was drawn, and each of
+            `ARTEFACTS`; NaN for one that was not assessed.  A tile smaller than a map pixel gets
+            that pixel's value; what lies outside the slide counts as nothing.
+
+        Raises
+        ------
+        ValueError
+            If the boxes are not of shape (n, 4) or have no area.
+        """
+        boxes = np.asarray(boxes_px0, dtype=np.float64)
+        if boxes.ndim != 2 or boxes.shape[1] != 4 or not (boxes[:, 2:] > 0).all():
+            raise ValueError(f"boxes are (n, 4): x, y, width, height above 0; not {boxes.shape}")
+        maps: dict[str, NDArray[np.bool_] | None] = {"tissue": self.tissue}
+        if self.region is not None:
+            maps["region"] = self.region
+        maps |= {name: self.artefacts.get(name) for name in ARTEFACTS}
+        out: dict[str, NDArray[np.float64]] = {}
+        for name, found in maps.items():
+            if found is None:
+                out[name] = np.full(len(boxes), np.nan)
+                continue
+            if name not in self._sums:
+                self._sums[name] = _corner_sums(found)
+            out[name] = _box_shares(self._sums[name], boxes, self.scale_px0)
+        return out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +152,16 @@ class SlideQuality:
     not_assessable: Mapping[str, str]
     codes: tuple[Problem, ...]
     assessable: bool
-    _sums: dict[str, NDArray[np.float64]] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def maps(self) -> MapsOfSlide:
+        """What the tiles are chosen by."""
+        return MapsOfSlide(
+            scale_px0=self.scale_px0,
+            tissue=self.tissue,
+            artefacts=self.artefacts,
+            region=self.region,
+        )
 
     def tile_fractions(self, boxes_px0: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         """Say how much of each tile is tissue, and how much is each artefact.
@@ -91,36 +169,19 @@ class SlideQuality:
         Parameters
         ----------
         boxes_px0 : float array of shape (n, 4)
-            x, y, width and height in level-0 pixels.
+            As for `MapsOfSlide.tile_fractions`.
 
         Returns
         -------
         dict of str to float array of shape (n,)
-            Share of the tile, 0 to 1, for ``tissue``, ``region`` where one was drawn, and each of
-            `ARTEFACTS`; NaN for one that was not assessed.  A tile smaller than a map pixel gets
-            that pixel's value; what lies outside the slide counts as nothing.
+            Shares of each tile.
 
         Raises
         ------
         ValueError
             If the boxes are not of shape (n, 4) or have no area.
         """
-        boxes = np.asarray(boxes_px0, dtype=np.float64)
-        if boxes.ndim != 2 or boxes.shape[1] != 4 or not (boxes[:, 2:] > 0).all():
-            raise ValueError(f"boxes are (n, 4): x, y, width, height above 0; not {boxes.shape}")
-        maps: dict[str, NDArray[np.bool_] | None] = {"tissue": self.tissue}
-        if self.region is not None:
-            maps["region"] = self.region
-        maps |= {name: self.artefacts.get(name) for name in ARTEFACTS}
-        out: dict[str, NDArray[np.float64]] = {}
-        for name, found in maps.items():
-            if found is None:
-                out[name] = np.full(len(boxes), np.nan)
-                continue
-            if name not in self._sums:
-                self._sums[name] = _corner_sums(found)
-            out[name] = _box_shares(self._sums[name], boxes, self.scale_px0)
-        return out
+        return self.maps.tile_fractions(boxes_px0)
 
 
 def assess(slide: Slide, region: Region | None = None) -> SlideQuality:
