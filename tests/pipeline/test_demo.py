@@ -9,10 +9,14 @@ import pytest
 from metastra.errors import ConfigError, DataError
 from metastra.pipeline.demo import LEAK_NAMES, run_demo
 from metastra.pipeline.opening import open_study
-from metastra.synthetic.generate import generate
+from metastra.storage import write_bytes
+from metastra.synthetic.faults import plant
+from metastra.synthetic.generate import generate, study_files
 from metastra.synthetic.hazard import HazardModel
 from metastra.synthetic.painted_study import PAINTED_COHORTS, PAINTED_TRUTH
 from metastra.synthetic.painting.study_slides import plan_slides
+from metastra.synthetic.patients import draw_patients
+from metastra.synthetic.risk import true_risk
 
 
 def test_an_unknown_leak_and_a_strange_folder_are_refused_before_anything_is_written(tmp_path):
@@ -54,18 +58,53 @@ def test_the_study_with_slides_has_its_own_truth_and_case_mix():
     plain = {effect.term: effect for effect in HazardModel().effects}
     for effect in PAINTED_TRUTH.effects:
         before = plain[effect.term]
-        factor = {"stroma": 2.4, "lymphocytes": 2.0, "necrosis": 2.0}.get(effect.term, 1.0)
-        assert effect.values == pytest.approx([factor * value for value in before.values])
+        factor = {"stroma": 2.8, "lymphocytes": 2.6}.get(effect.term, 1.0)
+        assert effect.values == pytest.approx([factor * value for value in before.values], abs=6e-4)
     assert PAINTED_TRUTH.death == HazardModel().death
     study = generate(n_patients=60, seed=1, model=PAINTED_TRUTH, plans=PAINTED_COHORTS)
     planned = plan_slides(study, study.parts(slides=True), slide_mm2=0.35)
     assert len(planned) == 60
+    south = {slide.scanner.name for slide in planned if slide.file.startswith("south/")}
+    assert south <= {s.scanner.name for s in planned if not s.file.startswith("south/")}
     assert {slide.scanner.name: slide.scanner.mpp for slide in planned} == {
         "Aurora S60": 0.5,
         "Falter 3D": 0.4856,
-        "Pelican 2": 0.5,
-        "Orbit 450": 0.465,
+        "Pelican 2": 0.465,
     }
     for plan in PAINTED_COHORTS:
         for centre in plan.centres:
             assert sum(centre.stages) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("stage", "by_two"), [("I", 0.025), ("II", 0.085), ("III", 0.205)])
+def test_rates_by_stage_are_near_those_of_the_tables_only_study(stage, by_two):
+    """Stronger effects of tissue and a lower level leave the 2-year risks where they were."""
+    patients = draw_patients(PAINTED_COHORTS[0], 20_000, seed=12)
+    mine = patients.covariates.take(patients.coarse_stage == stage)
+
+    assert true_risk(PAINTED_TRUTH, mine, 730.5).mean() == pytest.approx(by_two, rel=0.08)
+
+
+@pytest.mark.parametrize(
+    ("leak", "code"),
+    [
+        ("patient-in-two-cohorts", "LK001"),
+        ("metastasis-slides", "LK005"),
+        ("scanner-follows-outcome", "LK006"),
+    ],
+)
+def test_each_leak_is_found_in_the_study_with_slides(tmp_path, leak, code):
+    """The check reads tables and looks for the files; these are stand-ins for painted ones."""
+    study = generate(n_patients=440, seed=7, model=PAINTED_TRUTH, plans=PAINTED_COHORTS)
+    found = []
+    for folder, parts in (
+        (tmp_path / "clean", study.parts(slides=True)),
+        (tmp_path / "leaky", plant(study.parts(slides=True), leak).parts),
+    ):
+        for name, content in study_files(study, parts).items():
+            write_bytes(folder / name, content)
+        for slide in plan_slides(study, parts, slide_mm2=0.35):
+            write_bytes(folder / slide.file, slide.file.encode())
+        found.append({problem.code for problem in open_study(folder).check().problems})
+    assert code not in found[0]
+    assert code in found[1]

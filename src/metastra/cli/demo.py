@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
                 "--patients",
                 min=60,
                 max=100_000,
-                help="In all cohorts together; 400 with slides, 600 without.",
+                help="In all cohorts together; 440 with slides, 600 without.",
                 show_default=False,
             ),
         ] = None,
@@ -44,7 +44,7 @@ def register(app: typer.Typer) -> None:
                 "--slides/--no-slides",
                 help="Paint an H&E slide for each patient, or make tables only (seconds).",
             ),
-        ] = False,
+        ] = True,
         slide_mm2: Annotated[
             float,
             typer.Option("--slide-mm2", min=0.25, max=60.0, help="Area of a painted slide, mm²."),

@@ -105,7 +105,7 @@ def run_demo(
     folder : Path
         Made when it is missing; an earlier demo in it is brought up to date.
     patients : int, optional
-        In all cohorts together; by default 400 with slides and 600 without.
+        In all cohorts together; by default 440 with slides and 600 without.
     seed : int
         Of the synthetic truth.
     slide_mm2 : float or None

@@ -71,5 +71,5 @@ PAINTED_COHORTS: tuple[CohortPlan, ...] = tuple(
     )
     for plan in COHORTS
 )
-"""The same hospitals with three scanners; of stage I three in ten come, of stage IV two in five, and
-stage III fills their places."""
+"""The same hospitals with three scanners; of stage I three in ten come, of stage IV two in five,
+and stage III fills their places."""
