@@ -143,6 +143,27 @@ def test_groups_of_tiles_are_left_out_exactly_and_a_heavy_tile_loses_no_digits()
     np.testing.assert_allclose(told.leave_one_out, again, atol=1e-11)
 
 
+@pytest.mark.parametrize("sharpness", [1.0, 40.0, 4000.0])
+@pytest.mark.parametrize("head", HEADS)
+def test_tiles_taken_away_in_an_order_are_scored_as_what_is_left(head, sharpness):
+    """By scoring anew, also where all weight lay on tiles that are gone."""
+    model = a_model("attention", head)
+    gates = [replace(m.gate, weight=sharpness * m.gate.weight) for m in model.members]
+    sharp = model.with_members(
+        tuple(replace(m, gate=g) for m, g in zip(model.members, gates, strict=True))
+    )
+    tiles = some_tiles(40)
+    told = sharp.explain(tiles)
+    counts = np.array([0, 1, 2, 7, 20, 38, 39])
+    for order in (np.argsort(-told.attention), np.random.default_rng(1).permutation(40)):
+        expected = [told.score - sharp.score([tiles[order[k:]]]) for k in counts]
+        np.testing.assert_allclose(told.along(order, counts), expected, atol=1e-11)
+    with pytest.raises(DataError, match="not one of 40 tiles"):
+        told.along(np.zeros(40, dtype=np.int64), counts)
+    with pytest.raises(DataError, match="ascend from 0 to below 40"):
+        told.along(order, np.array([0, 40]))
+
+
 def test_what_leaves_no_tile_has_no_number():
     model, tiles = a_model(), some_tiles(3)
     assert np.isnan(model.explain(tiles[:1]).leave_one_out).all()

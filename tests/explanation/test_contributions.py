@@ -8,7 +8,6 @@ import pytest
 from explanation.weighted_tiles import Rescored
 from metastra.errors import DataError, NotEstimable
 from metastra.explanation.contributions import (
-    contribution_of,
     neighbourhood_contributions,
     risk_map,
     tile_cells,
@@ -33,7 +32,6 @@ def test_a_neighbourhood_is_the_tile_and_what_touches_it_on_its_slide(drawn):
         near = (np.abs(cells - cells[place]) <= 1).all(axis=1) & (slides == slides[place])
         assert near[place]
         assert found[place] == pytest.approx(explained.score - explained._of(~near), abs=1e-12)
-        assert contribution_of(explained, near) == pytest.approx(found[place], abs=1e-12)
 
 
 def test_contributions_are_in_units_of_the_risk_model(drawn):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,7 +18,7 @@ from PIL import Image
 
 from explanation.morphology_study import write_study
 from metastra.bundle.loading import open_bundle
-from metastra.errors import BundleError, ConfigError
+from metastra.errors import BundleError, ConfigError, IntegrityError
 from metastra.executor import Serial
 from metastra.features.files import read_bag
 from metastra.features.writing import write_own
@@ -110,6 +111,23 @@ def test_no_study_id_and_no_file_name_leaves_the_run(folder):
     page = (folder / "run/report/index.html").read_text()
     assert "Extreme patients" in page
     assert not any(one in page for one in ids)
+
+
+def test_the_report_is_made_again_with_what_it_shows(folder, tmp_path):
+    """A dry run says so beforehand; the report says of a damaged explanation that it is damaged."""
+    study = tmp_path / "study"
+    shutil.copytree(folder, study)
+    (study / "run/explanation/explanation.json").unlink()
+    would = {one.stage: one for one in run_study(open_study(study), dry_run=True).results}
+    assert would["explanation"].done == "would run"
+    assert would["report"].reasons == ("explanation will be made",)
+    assert would["evaluation"].done == "up to date"
+    with pytest.raises(IntegrityError, match="made from explanation, which is not whole"):
+        run_study(open_study(study), only="report", executor=Serial())
+    done = {one.stage: one.done for one in run_study(open_study(study), executor=Serial()).results}
+    assert done["explanation"] == "made"
+    page = (study / "run/report/index.html").read_bytes()
+    assert page == (folder / "run/report/index.html").read_bytes()
 
 
 def test_a_real_slide_is_explained_and_told_to_lie_outside(folder, shared, tmp_path):

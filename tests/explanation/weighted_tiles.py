@@ -38,6 +38,11 @@ class Rescored:
         """Each group by itself."""
         return np.array([self.score - self._of(groups != g) for g in range(groups.max() + 1)])
 
+    def along(self, order: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Each step by itself."""
+        rank = np.argsort(order)
+        return np.array([self.score - self._of(rank >= k) for k in counts])
+
 
 @dataclass
 class WeightedModel:

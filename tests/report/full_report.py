@@ -133,6 +133,18 @@ def report(page, judged) -> ReportPage:
             grid=70_000,
             encoder="morphology",
         ),
+        reference={
+            "references": [
+                {
+                    "name": "stage",
+                    "column": "pT",
+                    "missing": 3,
+                    "mean": number,
+                    "cohorts": {"south": number},
+                    "model_less_reference": number,
+                }
+            ]
+        },
         truth={
             "cohorts": [
                 {"cohort": "south", "role": "external", "n": 120, "events": 30}

@@ -59,6 +59,7 @@ def test_the_answer_comes_first_and_the_parts_in_their_order(html):
         "Calibration",
         "Risk groups",
         "Would acting on it help?",
+        "Scores for which nothing is fitted",
         "The known truth",
         "Extreme patients",
         "Checks and limits",

@@ -17,6 +17,8 @@ __all__ = ["TileExplanation"]
 
 _Array = NDArray[np.float64]
 
+_TINY = 1e-200
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TileExplanation:
@@ -106,6 +108,53 @@ class TileExplanation:
         return self.score - _scores_without(
             self._members, self._head, self._weighed, label, n_groups
         )
+
+    def along(self, order: NDArray[np.int64], counts: NDArray[np.int64]) -> _Array:
+        """Take tiles away one after another and score what is left.
+
+        Parameters
+        ----------
+        order : ndarray of shape (n,), int
+            Every tile once, in the order in which they go.
+        counts : ndarray of shape (s,), int
+            Ascending numbers of tiles that are gone, each below n.
+
+        Returns
+        -------
+        ndarray of shape (s,)
+            The score of all tiles less the score without the first `counts` of the order: what
+            `without` gives for them as one group, in one pass for all.
+
+        Raises
+        ------
+        DataError
+            If the order is not one of all tiles, or the counts do not ascend from 0 to below n.
+        """
+        n = self.attention.size
+        counts = np.asarray(counts, dtype=np.int64)
+        if not np.array_equal(np.sort(order), np.arange(n)):
+            raise DataError(f"the order is not one of {n} tiles")
+        if not counts.size or counts[0] < 0 or counts[-1] >= n or (np.diff(counts) <= 0).any():
+            raise DataError(f"counts must ascend from 0 to below {n}")
+        scores = [
+            member.read(_means_left(tokens[order], logits[order], counts), self._head)
+            for member, (tokens, logits) in zip(self._members, self._weighed, strict=True)
+        ]
+        changes: _Array = self.score - np.mean(scores, axis=0)
+        return changes
+
+
+def _means_left(tokens: _Array, logits: _Array, counts: NDArray[np.int64]) -> _Array:
+    """Weighted means of the tiles from each count on, summed from the end: nothing is taken off."""
+    weights = np.exp(logits - logits.max())
+    gone = np.add.reduceat(weights, counts)
+    sums = np.add.reduceat(weights[:, None] * tokens, counts, axis=0)
+    left = np.cumsum(gone[::-1])[::-1]
+    means: _Array = np.cumsum(sums[::-1], axis=0)[::-1] / np.maximum(left, _TINY)[:, None]
+    for step in np.flatnonzero(left < _TINY):
+        # all that is left has so little weight that it vanishes beside what is gone
+        means[step] = softmax(logits[counts[step] :]) @ tokens[counts[step] :]
+    return means
 
 
 def _scores_without(

@@ -19,7 +19,6 @@ __all__ = [
     "UNIT",
     "ExplainedTiles",
     "RiskMap",
-    "contribution_of",
     "neighbourhood_contributions",
     "risk_map",
     "tile_cells",
@@ -60,6 +59,13 @@ class ExplainedTiles(Protocol):
         """Score of all tiles less the score without each group, shape (groups.max() + 1,).
 
         Tiles with a negative group are in none.
+        """
+        ...
+
+    def along(self, order: _Places, counts: _Places) -> _Array:
+        """Score of all tiles less the score without the first tiles of an order.
+
+        Shape (s,), for each of the s ascending counts of tiles that are gone.
         """
         ...
 
@@ -210,24 +216,3 @@ def neighbourhood_contributions(
         middle = (moved % _REACH == _REACH // 2).all(axis=1)
         found[middle] = values[groups[middle]]
     return found
-
-
-def contribution_of(explained: ExplainedTiles, left_out: NDArray[np.bool_]) -> float:
-    """Leave out one set of tiles.
-
-    Parameters
-    ----------
-    explained : ExplainedTiles
-        Of all n tiles.
-    left_out : ndarray of bool, shape (n,)
-        Some of them, not all.
-
-    Returns
-    -------
-    float
-        Score of all tiles less the score without these; 0 for none.
-    """
-    if not left_out.any():
-        return 0.0
-    groups = np.where(left_out, 0, -1).astype(np.int64)
-    return float(np.asarray(explained.without(groups))[0])

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metastra.errors import ConfigError, NotEstimable
-from metastra.explanation.contributions import ExplainedTiles, contribution_of
+from metastra.explanation.contributions import ExplainedTiles
 
 __all__ = ["FEWEST_ORDERS", "FEWEST_TILES", "Faithfulness", "flip_tiles"]
 
@@ -121,9 +121,8 @@ def flip_tiles(
     counts = counts[counts < n]
 
     def curve(order: NDArray[np.int64]) -> _Array:
-        rank = np.empty(n, dtype=np.int64)
-        rank[order] = np.arange(n)
-        return np.array([-per_score * contribution_of(explained, rank < k) for k in counts])
+        change: _Array = -per_score * np.asarray(explained.along(order, counts))
+        return change
 
     raising = curve(np.argsort(-contributions, kind="stable"))
     lowering = curve(np.argsort(contributions, kind="stable"))

@@ -30,7 +30,16 @@ if TYPE_CHECKING:
 
 __all__ = ["SHOWN_PRODUCTS", "report_files", "report_recipe"]
 
-SHOWN_PRODUCTS = ("qc", "features", "bundle", "predictions", "evaluation", "truth", "explanation")
+SHOWN_PRODUCTS = (
+    "qc",
+    "features",
+    "bundle",
+    "predictions",
+    "evaluation",
+    "explanation",
+    "reference",
+    "truth",
+)
 """Products that the report shows where a run has them, beside cohort and splits."""
 
 
@@ -78,6 +87,7 @@ def report_files(work: Workshop) -> dict[str, bytes]:
         no_model="" if evaluation is not None else _why_no_model(work),
         risk_groups=() if evaluation is None else _risk_groups(work, evaluation),
         quality=slide_quality(work),
+        reference=_stored(work, "reference"),
         truth=_stored(work, "truth"),
         patients=extreme_patients(work),
         products=tuple(

@@ -75,6 +75,8 @@ class ReportPage:
         For the curves.
     quality : SlideQuality or None
         None for a study without slides.
+    reference : mapping or None
+        The content of ``reference.json``: scores for which nothing is fitted.
     truth : mapping or None
         The content of ``truth.json`` of a synthetic study.
     patients : tuple of ExtremePatient
@@ -90,6 +92,7 @@ class ReportPage:
     no_model: str = ""
     risk_groups: tuple[RiskGroupOutcomes, ...] = ()
     quality: SlideQuality | None = None
+    reference: Mapping[str, Any] | None = None
     truth: Mapping[str, Any] | None = None
     patients: tuple[ExtremePatient, ...] = ()
     products: tuple[tuple[str, str], ...] = field(default=())
