@@ -68,6 +68,18 @@ def test_the_second_run_makes_nothing(folder):
     assert tables(second) == {"up to date"}
 
 
+def test_the_report_says_why_there_is_no_model(folder):
+    """In the words of the stage, also where only the report is made again."""
+    done(folder)
+    page = folder / "run" / "report" / "index.html"
+    why = json.loads((folder / "run" / "run.json").read_text())["not_made"]["bundle"]
+    assert f"Nothing could be judged: {why}." in page.read_text()
+    before = page.read_bytes()
+    page.unlink()
+    assert done(folder, only="report")["report"] == "made"
+    assert page.read_bytes() == before
+
+
 def test_a_changed_table_makes_everything_stale_and_why_says_so(folder):
     """One changed cell in a table reaches cohort, splits and report; the story names the table."""
     done(folder)

@@ -70,8 +70,8 @@ def test_the_words_follow_the_interval(limits, kind, head, words):
     found = said(document, OUTSIDE)
     assert (found.kind, found.head) == (kind, head)
     assert words in found.text
-    assert "in the 81 patients of the external cohort south, 13 of whom" in found.text.lower()
-    assert "had liver metastasis by 24 months" in found.text
+    whom = "In the 81 patients of the external cohort south, with 13 events (liver metastasis) by"
+    assert found.text.startswith(f"{whom} 24 months, ")
     assert f"95% interval {limits[0]:.2f} to {limits[1]:.2f}".replace("-", "−") in found.text
     half = (limits[1] - limits[0]) / 2
     assert found.more == (f"With 13 events nothing finer than about ±{half:.2f} could be seen.",)
@@ -110,9 +110,11 @@ def test_without_such_a_cohort_all_development_patients_decide_together():
     groups = judged_groups(document, roles)
     assert [group.name for group in groups] == ["north", "rhine", "all development cohorts"]
     found = said(document, roles)
-    assert "each predicted by models that had not seen the patient" in found.text
+    assert "patients of all development cohorts (each predicted by models that had" in found.text
     alone = judged_groups(evaluation(north=part()), roles)
     assert [group.name for group in alone] == ["north"]
+    text = said(evaluation(north=part(number(0.1, 0.05, 0.2))), roles).text
+    assert "patients of the development cohort north (each" in text
 
 
 def test_one_model_is_held_against_chance():

@@ -155,7 +155,7 @@ def test_a_study_without_slides_and_without_a_model_has_its_page(report):
     html = render_report(bare)
     found = Reader(html)
     assert "No answer." in html
-    assert "Nothing was predicted: the study declares no horizons." in html
+    assert "Nothing could be judged: the study declares no horizons." in html
     for absent in ("The slides", "The models", "Calibration", "The known truth"):
         assert absent not in found.headings
     assert not found.sources

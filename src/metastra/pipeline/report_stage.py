@@ -59,7 +59,8 @@ def report_recipe(work: Workshop) -> Recipe:
     run_dir = work.opened.run_dir
     there = [name for name in SHOWN_PRODUCTS if read_record(run_dir, name) is not None]
     parents = {name: product_parent(run_dir, name) for name in ("cohort", "splits", *there)}
-    return Recipe(kind="report", parents=parents, settings={"metastra": VERSION, "layout": 2})
+    settings = {"metastra": VERSION, "layout": 2, "no_model": _why_no_model(work)}
+    return Recipe(kind="report", parents=parents, settings=settings)
 
 
 def report_files(work: Workshop) -> dict[str, bytes]:
@@ -84,7 +85,7 @@ def report_files(work: Workshop) -> dict[str, bytes]:
         event=event_in_words(study) if survival else "the event",
         primary_model=study.primary_model,
         evaluation=evaluation,
-        no_model="" if evaluation is not None else _why_no_model(work),
+        no_model=_why_no_model(work),
         risk_groups=() if evaluation is None else _risk_groups(work, evaluation),
         quality=slide_quality(work),
         reference=_stored(work, "reference"),
@@ -111,15 +112,11 @@ def _stored(work: Workshop, product: str) -> Mapping[str, Any] | None:
 
 
 def _why_no_model(work: Workshop) -> str:
-    """Say why nothing was judged, as the stages said it."""
-    study = work.opened.study
-    if study.endpoint.kind != "survival":
-        return f"models are fitted for survival endpoints; this one is {study.endpoint.kind}"
-    if not study.endpoint.horizons:
-        return "the study declares no horizons"
-    if study.primary_model == "clinical" and not study.clinical:
-        return "the study declares no predictors and no slides to learn from"
-    return "the run could fit or judge no model; run.json says why"
+    """Say why nothing was judged, as the first stage that gave nothing said it."""
+    for stage in ("bundle", "predictions", "evaluation"):
+        if stage in work.not_made and read_record(work.opened.run_dir, stage) is None:
+            return work.not_made[stage]
+    return ""
 
 
 def _risk_groups(work: Workshop, evaluation: Mapping[str, Any]) -> tuple[RiskGroupOutcomes, ...]:

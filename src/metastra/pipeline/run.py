@@ -33,6 +33,7 @@ from metastra.version import VERSION
 __all__ = ["RunSummary", "StageResult", "run_study"]
 
 _ORPHAN_AGE_S = 3600.0
+_RUN_FILE = "run.json"
 _REFUSED_PAGE = "report/refused.html"
 """The page of a refused study; a product's files are never written past its record."""
 
@@ -185,7 +186,14 @@ def run_study(
     BusyError
         If another process runs this study.
     """
-    work = Workshop(opened=opened, redraw=redraw, workers=workers, executor=executor, tell=tell)
+    work = Workshop(
+        opened=opened,
+        redraw=redraw,
+        workers=workers,
+        executor=executor,
+        tell=tell,
+        not_made=_not_made_before(opened.run_dir),
+    )
     stages = tuple(stage for stage in STAGES if stage.wanted(work))
     chosen = _chosen(stages, only)
     if dry_run:
@@ -203,7 +211,7 @@ def run_study(
             raise
         (opened.run_dir / _REFUSED_PAGE).unlink(missing_ok=True)
         summary = RunSummary(study=opened.study.study.name, run_dir=opened.run_dir, results=results)
-        write_bytes(opened.run_dir / "run.json", json_bytes(_decided(work, summary)))
+        write_bytes(opened.run_dir / _RUN_FILE, json_bytes(_decided(work, summary)))
     return summary
 
 
@@ -225,6 +233,8 @@ def _run_all(
     absent: set[str] = set()
     for stage in track(stages, label="run", unit="stage"):
         result = _run(work, stage, chosen, absent)
+        if stage.name in chosen:
+            _note(work, result)
         if stage.name in chosen and result.digest is None:
             absent.add(stage.name)
         results.append(result)
@@ -258,6 +268,23 @@ def _run(work: Workshop, stage: Stage, chosen: frozenset[str], absent: set[str])
         digest=manifest.digest,
         failed=stage.failed(work),
     )
+
+
+def _not_made_before(run_dir: Path) -> dict[str, str]:
+    """Read which stages gave nothing in the last run; none where none ever ended."""
+    try:
+        told = parse_json((run_dir / _RUN_FILE).read_bytes())["not_made"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return {str(name): str(why) for name, why in told.items()}
+
+
+def _note(work: Workshop, result: StageResult) -> None:
+    """Keep why a stage gave nothing, for the report."""
+    if result.done in ("left out", "not estimable") and result.reasons:
+        work.not_made[result.stage] = "; ".join(result.reasons)
+    else:
+        work.not_made.pop(result.stage, None)
 
 
 def _used(work: Workshop, stage: Stage) -> tuple[str, ...]:
@@ -318,6 +345,7 @@ def _would_run(
             result = _would(work, stage, stages, stale=stale, absent=absent)
         except IntegrityError as error:
             result = StageResult(stage=stage.name, done="refused", reasons=(str(error),))
+        _note(work, result)
         stopped = stage.name if result.done == "refused" else ""
         if result.done == "would run":
             stale.add(stage.name)

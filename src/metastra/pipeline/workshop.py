@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,8 @@ class Workshop:
         Told what happens at Ctrl-C.
     executor : Executor or None
         Where slides are worked on; child processes of this machine where None.
+    not_made : dict of str to str
+        Stages that gave nothing, and why: of this run as far as it has come, else of the last.
     """
 
     opened: OpenedStudy
@@ -48,6 +50,7 @@ class Workshop:
     workers: int = 1
     tell: Callable[[str], None] | None = None
     executor: Executor | None = None
+    not_made: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def report(self) -> CheckReport:

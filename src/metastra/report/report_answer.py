@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from metastra.report.report_models import JudgedGroup, number_at
-from metastra.report.wording import count, interval, joined, number, plural
+from metastra.report.wording import interval, joined, number, plural
 
 __all__ = ["Answer", "answer_of", "deciding_groups"]
 
@@ -100,11 +100,10 @@ def answer_of(
 
 
 def _whom(group: JudgedGroup, counted: Mapping[str, Any], event: str, by: str) -> str:
-    n, events = int(counted["n"]), int(counted["events"])
-    kind = f"{group.role} cohort {group.name}" if group.outside else group.name
     how = "" if group.outside else " (each predicted by models that had not seen the patient)"
-    had = "none of whom" if not events else f"{count(events)} of whom"
-    return f"in the {plural(n, 'patient')} of the {kind}{how}, {had} had {event} {by}"
+    kind = group.name if group.name.startswith("all ") else f"the {group.role} cohort {group.name}"
+    events = plural(int(counted["events"]), "event")
+    return f"in the {plural(int(counted['n']), 'patient')} of {kind}{how}, with {events} ({event}) {by}"
 
 
 def _compared(group: JudgedGroup, primary: str, event: str, by: str, horizon: float) -> Answer:

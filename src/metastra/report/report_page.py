@@ -33,6 +33,7 @@ from metastra.units import TimeUnit
 __all__ = ["ReportPage", "RiskGroupOutcomes", "render_report"]
 
 _MEASURES = ("harrell", "uno")
+_MOST_PANELS = 4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -113,7 +114,7 @@ class ReportPage:
         """Answer the study's question."""
         if self.evaluation is None:
             why = self.no_model or "no model was fitted"
-            return Answer(kind="none", head="No answer.", text=f"Nothing was predicted: {why}.")
+            return Answer(kind="none", head="No answer.", text=f"Nothing could be judged: {why}.")
         return answer_of(
             self.groups(),
             primary=self.primary_model,
@@ -156,6 +157,7 @@ def render_report(page: ReportPage) -> str:
         result=result,
         decider=deciding_groups(groups)[0] if groups else None,
         titles={code: check.title for code, check in all_checks().items()},
+        one_panel=len(_calibrated(page, groups)) == 1,
         figures=inline_figures(drawn),
     )
 
@@ -200,17 +202,22 @@ def _figures(page: ReportPage, groups: list[JudgedGroup]) -> dict[str, ShownFigu
     return {name: shown for name, shown in found.items() if shown is not None}
 
 
-def _calibration(page: ReportPage, groups: list[JudgedGroup]) -> ShownFigure | None:
-    unit = page.cohort.study.time_unit
+def _calibrated(page: ReportPage, groups: list[JudgedGroup]) -> list[dict[str, Any]]:
+    """Choose what the calibration plot shows: at most four groups, the deciding ones last."""
     rows = []
     for group in groups:
         row = number_at(group.document["calibration"], page.horizon)
         if row is not None and (row["groups"] or row["curve"]):
             how = "external" if group.outside else "out of fold"
             rows.append({**row, "title": f"{group.name} ({how})"})
-    if not rows:
+    return rows[-_MOST_PANELS:]
+
+
+def _calibration(page: ReportPage, groups: list[JudgedGroup]) -> ShownFigure | None:
+    unit = page.cohort.study.time_unit
+    shown = _calibrated(page, groups)
+    if not shown:
         return None
-    shown = rows[-4:]
     return ShownFigure(
         title="Calibration",
         explanation=(
