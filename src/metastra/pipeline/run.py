@@ -16,7 +16,7 @@ from metastra.pipeline.opening import OpenedStudy
 from metastra.pipeline.page import page_bytes
 from metastra.pipeline.stages import STAGES
 from metastra.pipeline.stages_slides import DECISIONS
-from metastra.pipeline.workshop import Stage, Workshop
+from metastra.pipeline.workshop import RUN_FILE, Stage, Workshop, not_made_before
 from metastra.progress import track
 from metastra.storage import (
     completeness,
@@ -33,7 +33,6 @@ from metastra.version import VERSION
 __all__ = ["RunSummary", "StageResult", "run_study"]
 
 _ORPHAN_AGE_S = 3600.0
-_RUN_FILE = "run.json"
 _REFUSED_PAGE = "report/refused.html"
 """The page of a refused study; a product's files are never written past its record."""
 
@@ -192,7 +191,7 @@ def run_study(
         workers=workers,
         executor=executor,
         tell=tell,
-        not_made=_not_made_before(opened.run_dir),
+        not_made=not_made_before(opened.run_dir),
     )
     stages = tuple(stage for stage in STAGES if stage.wanted(work))
     chosen = _chosen(stages, only)
@@ -211,7 +210,7 @@ def run_study(
             raise
         (opened.run_dir / _REFUSED_PAGE).unlink(missing_ok=True)
         summary = RunSummary(study=opened.study.study.name, run_dir=opened.run_dir, results=results)
-        write_bytes(opened.run_dir / _RUN_FILE, json_bytes(_decided(work, summary)))
+        write_bytes(opened.run_dir / RUN_FILE, json_bytes(_decided(work, summary)))
     return summary
 
 
@@ -268,15 +267,6 @@ def _run(work: Workshop, stage: Stage, chosen: frozenset[str], absent: set[str])
         digest=manifest.digest,
         failed=stage.failed(work),
     )
-
-
-def _not_made_before(run_dir: Path) -> dict[str, str]:
-    """Read which stages gave nothing in the last run; none where none ever ended."""
-    try:
-        told = parse_json((run_dir / _RUN_FILE).read_bytes())["not_made"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return {str(name): str(why) for name, why in told.items()}
 
 
 def _note(work: Workshop, result: StageResult) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metastra.cohort.check import CheckReport
@@ -16,13 +17,23 @@ from metastra.cohort.split_units import Units
 from metastra.errors import DataError, IntegrityError, Severity
 from metastra.executor import Executor
 from metastra.pipeline.opening import OpenedStudy
-from metastra.storage import Manifest, Recipe, read_product_bytes, read_record, write_product
+from metastra.storage import (
+    Manifest,
+    Recipe,
+    parse_json,
+    read_product_bytes,
+    read_record,
+    write_product,
+)
 
 if TYPE_CHECKING:
     from metastra.pipeline.patient_slides import StudyBags
     from metastra.training.clinical_data import ClinicalData
 
-__all__ = ["Stage", "Workshop"]
+__all__ = ["RUN_FILE", "Stage", "Workshop", "not_made_before"]
+
+RUN_FILE = "run.json"
+"""What a run decided."""
 
 
 @dataclass(kw_only=True)
@@ -132,6 +143,26 @@ class Workshop:
         # the settings as the study file has them: a resolved path would differ between machines
         source = study.validation.fold_files or ""
         return replace(split, settings=study.validation, source=source)
+
+
+def not_made_before(run_dir: Path) -> dict[str, str]:
+    """Read which stages gave nothing in the last run.
+
+    Parameters
+    ----------
+    run_dir : Path
+        The run folder.
+
+    Returns
+    -------
+    dict of str to str
+        Stage → why; empty where no run has ended, or its file cannot be read.
+    """
+    try:
+        told = parse_json((run_dir / RUN_FILE).read_bytes())["not_made"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return {str(name): str(why) for name, why in told.items()}
 
 
 def always(_work: Workshop) -> bool:

@@ -102,8 +102,9 @@ def answer_of(
 def _whom(group: JudgedGroup, counted: Mapping[str, Any], event: str, by: str) -> str:
     how = "" if group.outside else " (each predicted by models that had not seen the patient)"
     kind = group.name if group.name.startswith("all ") else f"the {group.role} cohort {group.name}"
+    patients = plural(int(counted["n"]), "patient")
     events = plural(int(counted["events"]), "event")
-    return f"in the {plural(int(counted['n']), 'patient')} of {kind}{how}, with {events} ({event}) {by}"
+    return f"in the {patients} of {kind}{how}, with {events} ({event}) {by}"
 
 
 def _compared(group: JudgedGroup, primary: str, event: str, by: str, horizon: float) -> Answer:
