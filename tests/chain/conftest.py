@@ -16,12 +16,11 @@ from metastra.pipeline.opening import open_study
 from metastra.pipeline.run import RunSummary, run_study
 
 
-def run(folder: Path, *, pages: bool = False, **options: object) -> RunSummary:
-    """Run a study in this process, with fewer draws than a user gets and pages where wanted."""
+def run(folder: Path, **options: object) -> RunSummary:
+    """Run a study in this process, with fewer draws than a user gets and no validation page."""
     with contextlib.ExitStack() as changed:
         changed.enter_context(patch.object(evaluation_stage, "_BOOTSTRAP", 100))
-        if not pages:
-            changed.enter_context(patch.object(evaluation_stage, "evaluation_pages", _no_page))
+        changed.enter_context(patch.object(evaluation_stage, "evaluation_pages", _no_page))
         return run_study(open_study(folder), executor=Serial(), **options)
 
 
@@ -33,7 +32,7 @@ def _no_page(_evaluation: object) -> dict[str, bytes]:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study whose run is complete, its slide model a gated attention; nobody changes it."""
     folder = write_study(tmp_path_factory.mktemp("chain") / "study", aggregator="attention")
-    summary = run(folder, pages=True)
+    summary = run(folder)
     assert {item.done for item in summary.results} == {"made"}
     return folder
 

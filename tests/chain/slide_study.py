@@ -37,6 +37,7 @@ grade = {{ kind = "ordinal", levels = ["1", "2", "3"] }}
 folds = 3
 [model]
 aggregator = "{aggregator}"
+steps = [5, 10]
 """
 COHORT = """
 [[cohort]]
@@ -140,8 +141,8 @@ def write_study(
     folder: Path,
     *,
     aggregator: str = "linear",
-    n: int = 90,
-    n_external: int = 30,
+    n: int = 80,
+    n_external: int = 26,
     signal: float = 1.0,
     kinds: tuple[Kind, Kind] = (Kind(), Kind()),
 ) -> Path:

@@ -205,3 +205,23 @@ def test_evidence_of_one_kind_and_of_several():
         slide_evidence([*slides, ("c", bag(0.0, rng, d=5))], [], None)
     with pytest.raises(NotEstimable, match="no development patient has a usable slide"):
         slide_evidence([], [], None)
+
+
+@pytest.mark.slow
+def test_bags_of_one_tile_and_a_constant_feature_are_no_trouble():
+    """One tile a patient is a bag; a feature without spread says nothing and divides nothing."""
+    data, _, level = planted()
+    rng = np.random.default_rng(4)
+    slides = []
+    for row in range(N):
+        one = bag(level[row], rng, n=1)
+        one.features[:, 3] = 7.0
+        slides.append([one])
+    test = np.arange(N) % 3 == 0
+    for aggregator in ("linear", "attention"):
+        task = replace(SLIDES, aggregator=aggregator, steps_grid=(2, 4))
+        words = [""] * N
+        bags = PatientBags.of_bags(slides)
+        made = predict_fold(data, bags, words, parts_of(test), (TASK, task, "combined"))
+        assert np.isfinite(made.risks["combined"]).all()
+        assert np.isfinite(made.slide_scores).all()

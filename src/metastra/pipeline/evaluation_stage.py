@@ -11,6 +11,7 @@ from metastra.bundle.opened import Bundle
 from metastra.bundle.slide_parts import MODELS
 from metastra.cohort.tables import read_table
 from metastra.errors import DataError, NotEstimable
+from metastra.evaluation.evaluate import Evaluation
 from metastra.evaluation.models import main_measures, model_measures
 from metastra.evaluation.patients import Settings
 from metastra.evaluation.reading import read_patients
@@ -88,11 +89,7 @@ def evaluation_files(work: Workshop) -> dict[str, bytes]:
         cutpoints=cuts.values if cuts else (),
         cutpoint_horizon=cuts.horizon if cuts else None,
     )
-    try:
-        judged = judge(_against(request, models), settings).evaluation
-    except DataError as error:
-        said = "; ".join(one.found for one in error.problems) or str(error)
-        raise NotEstimable(f"the predictions cannot be judged: {said}") from error
+    judged, models = _judged(request, models, settings)
     document = _told_apart(judged.to_json(), work, bundle)
     if models.names:
         primary = study.primary_model
@@ -105,6 +102,20 @@ def evaluation_files(work: Workshop) -> dict[str, bytes]:
     evaluation = replace(judged, document=document)
     pages = {f"report/{name}": data for name, data in evaluation_pages(evaluation).items()}
     return {"evaluation.json": json_bytes(evaluation.to_json())} | pages
+
+
+def _judged(request: Request, models: _Models, settings: Settings) -> tuple[Evaluation, _Models]:
+    """Judge against the baseline, or without it where it cannot be read as one."""
+    try:
+        return judge(replace(request, baseline=models.baseline), settings).evaluation, models
+    except DataError as error:
+        said = "; ".join(one.found for one in error.problems) or str(error)
+        if models.baseline and all(
+            one.where.column == models.baseline[0] for one in error.problems
+        ):
+            lacking = f"the clinical risk is no baseline: {said}"
+            return _judged(request, replace(models, lacking=lacking), settings)
+        raise NotEstimable(f"the predictions cannot be judged: {said}") from error
 
 
 def _request(work: Workshop, bundle: Bundle) -> Request:
@@ -154,10 +165,6 @@ def _models(path: Path) -> _Models:
     without = sum(risk is not None and base is None for risk, base in pairs)
     words = f"{without} predictions of patients without a clinical risk" if without else ""
     return _Models(names=names, lacking=words)
-
-
-def _against(request: Request, models: _Models) -> Request:
-    return replace(request, baseline=models.baseline)
 
 
 def _beside(request: Request, models: _Models, settings: Settings) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +30,7 @@ from metastra.training.slide_bundle import slide_task
 if TYPE_CHECKING:
     from metastra.pipeline.workshop import Workshop
 
-__all__ = ["out_of_fold"]
+__all__ = ["out_of_fold", "remove_folds"]
 
 _PREFIX = "folds/"
 
@@ -52,11 +54,23 @@ def out_of_fold(work: Workshop) -> list[tuple[NDArray[np.int64], FoldPrediction]
         If a feature is not finite.
     """
     folds = [fold for fold in work.split.folds if fold.repeat == 0]
-    kept = {f"{_PREFIX}{fold.name}" for fold in folds}
-    for name in product_names(work.opened.run_dir):
-        if name.startswith(_PREFIX) and name not in kept:
-            remove_product(work.opened.run_dir, name)
+    remove_folds(work.opened.run_dir, {fold.name for fold in folds})
     return [_one(work, fold) for fold in track(folds, label="out-of-fold models", unit="fold")]
+
+
+def remove_folds(run_dir: Path, kept: Collection[str] = ()) -> None:
+    """Remove stored folds that a study does not have.
+
+    Parameters
+    ----------
+    run_dir : Path
+        The run folder.
+    kept : collection of str
+        Names of folds that stay.
+    """
+    for name in product_names(run_dir):
+        if name.startswith(_PREFIX) and name.removeprefix(_PREFIX) not in kept:
+            remove_product(run_dir, name)
 
 
 def _one(work: Workshop, fold: Fold) -> tuple[NDArray[np.int64], FoldPrediction]:

@@ -9,6 +9,7 @@ from metastra.bundle.writing import refuse_locked
 from metastra.cohort.cohort import Cohort
 from metastra.pipeline.evaluation_stage import evaluation_files, evaluation_recipe
 from metastra.pipeline.external_tables import external_tables
+from metastra.pipeline.fold_store import remove_folds
 from metastra.pipeline.model_recipes import BUNDLE_DIR, bundle_recipe, fits_slides, no_model
 from metastra.pipeline.predictions_table import PredictionRows, predictions_csv
 from metastra.pipeline.stages_slides import (
@@ -62,6 +63,7 @@ def _predictions_recipe(work: Workshop) -> Recipe:
 
 def _predictions_files(work: Workshop) -> dict[str, bytes]:
     cohort, data = work.cohort, work.clinical
+    remove_folds(work.opened.run_dir)
     bundle = open_bundle(work.opened.run_dir / BUNDLE_DIR)
     inside = predict_out_of_fold(data, work.split, work.units, risk_task(work.opened.study))
     outside = _by_bundle(work, bundle)
