@@ -41,6 +41,21 @@ def test_the_feature_that_differs_is_named_once():
     assert second.value == pytest.approx(-5.0)
 
 
+def test_what_can_be_seen_is_named_before_texture():
+    """A texture that differs most comes last, and is named where nothing else differs."""
+    rng = np.random.default_rng(6)
+    features = rng.normal(size=(300, 2)).astype(np.float32)
+    features[9] = [8.0, 3.0]
+    names = ["haematoxylin_pairs_4um_energy_index", "large_nuclei_share"]
+    found = [item.feature for item in differing_features(features, 9, names)]
+    assert found == names[::-1]
+    features[9, 1] = 0.0
+    assert [item.feature for item in differing_features(features, 9, names)] == names[:1]
+    kept = ["nucleus_area_variation_ratio", "nuclei_blocks_variation_ratio"]
+    features[9] = [2.0, 4.0]
+    assert [item.feature for item in differing_features(features, 9, kept)] == kept[::-1]
+
+
 def test_without_names_or_with_two_tiles_nothing_is_said():
     features = np.ones((5, 2), dtype=np.float32)
     assert differing_features(features, 0, ()) == []

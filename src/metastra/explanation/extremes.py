@@ -18,6 +18,9 @@ _SAME = 0.7
 _MOST_TILES = 4096
 _LEAST_DIFFERENCE = 1.0
 
+_TEXTURE = re.compile(r"_(pairs|circle|autocorrelation|coherence|blobs)_|_variation_[\dp]+_to_")
+"""Measures of texture, which nobody sees as such: named only where nothing else differs."""
+
 _UNITS = (
     ("_per_mm2", " per mm²"),
     ("_mm_per_mm2", ", mm per mm²"),
@@ -124,8 +127,9 @@ def differing_features(
     Returns
     -------
     list of FeatureDifference
-        Largest first, at least one standard deviation; a feature that goes with one already named
-        (correlation above 0.7 between the patient's tiles) is passed over.  Empty without names.
+        Largest first, at least one standard deviation, what can be seen in a tile before measures
+        of texture; a feature that goes with one already named (correlation above 0.7 between the
+        patient's tiles) is passed over.  Empty without names.
 
     Notes
     -----
@@ -141,8 +145,10 @@ def differing_features(
     step = max(1, len(features) // _MOST_TILES)
     standard = (features[::step].astype(np.float64) - mean) / scale
     chosen: list[int] = []
-    for column in np.argsort(-np.abs(deviations), kind="stable").tolist():
-        if len(chosen) == count or abs(deviations[column]) < _LEAST_DIFFERENCE:
+    far = [k for k in range(len(names)) if abs(deviations[k]) >= _LEAST_DIFFERENCE]
+    seen = {k: _TEXTURE.search(names[k]) is None for k in far}
+    for column in sorted(far, key=lambda k: (not seen[k], -abs(deviations[k]))):
+        if len(chosen) == count:
             break
         alike = [_correlation(standard[:, column], standard[:, other]) for other in chosen]
         if all(abs(value) <= _SAME for value in alike):

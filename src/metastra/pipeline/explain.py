@@ -284,7 +284,7 @@ def _group(
             "bundle": value_parent("bundle", bundle.digest.removeprefix("sha256:")),
             **{name: value_parent("features", store.record(name).digest) for name in paths},
         },
-        settings={"layout": 1},
+        settings={"layout": 2},
     )
     if not all(completeness(request.out, f"explanations/{name}", recipe) for name in paths):
         slides = [_slide(request, store, name, path) for name, path in paths.items()]

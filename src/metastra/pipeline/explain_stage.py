@@ -106,7 +106,7 @@ def _recipe(work: Workshop) -> Recipe:
         parents={
             name: product_parent(run_dir, name) for name in ("features", "bundle", "predictions")
         },
-        settings={"layout": 1, "seed": work.opened.study.study.seed},
+        settings={"layout": 2, "seed": work.opened.study.study.seed},
     )
 
 

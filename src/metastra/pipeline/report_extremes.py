@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["extreme_patients"]
 
 _MAP_PX, _TILE_PX = 1100, 112
-_MOST_PATIENTS = 12
+_MOST_PATIENTS = 8
 _MOST_TILES = 6
 
 
@@ -34,7 +34,7 @@ def extreme_patients(work: Workshop) -> tuple[ExtremePatient, ...]:
     Returns
     -------
     tuple of ExtremePatient
-        At most twelve, so that the page stays small; empty where nothing was explained.
+        At most eight, so that the page stays small; empty where nothing was explained.
     """
     run_dir = work.opened.run_dir
     if read_record(run_dir, "explanation") is None:
