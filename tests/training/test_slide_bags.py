@@ -55,7 +55,7 @@ def test_moments_are_those_of_each_patient_and_every_patient_weighs_the_same():
 def test_files_are_opened_when_needed_and_few_stay_open(tmp_path, monkeypatch):
     from metastra.training import patient_bags
 
-    monkeypatch.setattr(patient_bags, "_MOST_OPEN", 2)
+    monkeypatch.setattr(patient_bags, "getrlimit", lambda _: (4, 4))
     rng = np.random.default_rng(3)
     slides = [rng.normal(size=(4, 3)).astype(np.float32) for _ in range(5)]
     paths = [[a_trident_file(tmp_path / f"s{i}.h5", tiles)] for i, tiles in enumerate(slides)]
@@ -63,7 +63,9 @@ def test_files_are_opened_when_needed_and_few_stay_open(tmp_path, monkeypatch):
     assert bags.counts.tolist() == [4] * 5
     assert len(bags._open) == 2
     np.testing.assert_array_equal(bags.tiles(0, [1, 3]), slides[0][[1, 3]])
-    assert isinstance(bags._bag(1, 0).features.base, object)
+    np.testing.assert_array_equal(bags.tiles(4, [0]), slides[4][:1])
+    assert len(bags._open) == 2
+    assert isinstance(bags._bag(0, 0).features, np.memmap)
 
 
 def test_a_feature_that_is_not_finite_is_named():

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from metastra.errors import MissingExtra, NotEstimable
+from metastra.errors import DataError, MissingExtra, NotEstimable
 from metastra.survival.outcome import Outcome
 from metastra.training.patient_bags import PatientBags
 from metastra.training.slide_fit import fit_slide_model
@@ -129,6 +129,16 @@ def test_few_tiles_and_many_slides_and_large_bags():
     assert np.flatnonzero(np.isnan(fit.inner_scores)).tolist() == [4]
     whole = fit.model.score([made.tiles[0]])
     assert fit.model.score(bags.blocks(0)) == pytest.approx(whole, abs=1e-12)
+
+
+@pytest.mark.parametrize("aggregator", ["linear", "attention"])
+def test_a_feature_that_is_not_finite_stops_the_fit_by_name(aggregator):
+    made = patients(60)
+    bags = [[a_bag(tiles, name=f"S-{i}")] for i, tiles in enumerate(made.tiles)]
+    bags[7][0].features[3, 2] = np.nan
+    task = a_task(aggregator, **(QUICK if aggregator == "attention" else {}))
+    with pytest.raises(DataError, match="SL054 S-7: row 3, feature 2 is nan"):
+        fit_slide_model(PatientBags.of_bags(bags), made.outcome, made.all, made.parts, task)
 
 
 def test_bags_of_one_tile_each_and_constant_features():

@@ -225,7 +225,11 @@ def means_without(
     counts = np.bincount(groups[inside], minlength=n_groups)
     left = counts < len(tokens)
     sums = np.zeros((n_groups, tokens.shape[1]))
-    np.add.at(sums, groups[inside], weights[inside, None] * tokens[inside])
+    order = np.flatnonzero(inside)[np.argsort(groups[inside], kind="stable")]
+    if order.size:
+        firsts = np.flatnonzero(np.diff(groups[order], prepend=-1))
+        shares = weights[order, None] * tokens[order]
+        sums[groups[order[firsts]]] = np.add.reduceat(shares, firsts, axis=0)
     kept = np.where(gone < _HEAVY, 1.0 - gone, 1.0)
     means = (weights @ tokens - sums) / kept[:, None]
     for heavy in np.flatnonzero((gone >= _HEAVY) & left):

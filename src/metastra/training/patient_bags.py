@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from resource import RLIMIT_NOFILE, getrlimit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,8 @@ __all__ = ["PatientBags", "TileMoments"]
 _Array = NDArray[np.float64]
 
 _BLOCK_ROWS = 4096
-_MOST_OPEN = 400
-"""Memory maps that are kept open: each holds a file handle."""
+_MOST_OPEN = 4096
+"""Memory maps that stay open, the first to come; at most half of the process's file handles."""
 
 
 class TileMoments:
@@ -82,7 +82,9 @@ class PatientBags:
 
     def __init__(self, openers: Sequence[Sequence[Callable[[], Bag]]]) -> None:
         self._openers = tuple(tuple(mine) for mine in openers)
-        self._open: OrderedDict[tuple[int, int], Bag] = OrderedDict()
+        self._open: dict[tuple[int, int], Bag] = {}
+        handles = getrlimit(RLIMIT_NOFILE)[0]
+        self._most_open = _MOST_OPEN if handles < 0 else min(handles // 2, _MOST_OPEN)
         self._counts: tuple[tuple[int, ...], ...] | None = None
         self._dimension = 0
         self._moments: TileMoments | None = None
@@ -238,12 +240,12 @@ class PatientBags:
 
     def _bag(self, patient: int, slide: int) -> Bag:
         key = patient, slide
-        bag = self._open.pop(key, None)
+        bag = self._open.get(key)
         if bag is None:
             bag = self._openers[patient][slide]()
-            if len(self._open) >= _MOST_OPEN:
-                self._open.popitem(last=False)
-        self._open[key] = bag
+            # all patients are walked through again and again: to close the oldest would open all
+            if len(self._open) < self._most_open:
+                self._open[key] = bag
         return bag
 
     def _sizes(self) -> tuple[tuple[int, ...], ...]:

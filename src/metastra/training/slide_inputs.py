@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -145,18 +146,41 @@ class SlideInputs:
         list of ndarray of shape (t, c)
             One for each patient.
         """
-        seed = np.random.SeedSequence(seed_of(f"{self.seed_label}/tiles/{name}"))
-        stream = np.random.PCG64(seed)
-        drawn = []
+        return self.draws([name], most)[0]
+
+    def draws(self, names: Sequence[str], most: int) -> list[list[NDArray[np.float32]]]:
+        """Make several draws in one walk over the patients, so that each file is opened once.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Of the draws.
+        most : int
+            Tiles of a patient in each.
+
+        Returns
+        -------
+        list of list of ndarray of shape (t, c)
+            For each draw one for each patient.
+        """
+        streams = [
+            np.random.PCG64(np.random.SeedSequence(seed_of(f"{self.seed_label}/tiles/{name}")))
+            for name in names
+        ]
+        drawn: list[list[NDArray[np.float32]]] = [[] for _ in names]
         for patient, count in zip(self.at.tolist(), self.bags.counts[self.at], strict=True):
             if count <= most:
-                blocks = list(self.bags.blocks(patient))
-                tiles = np.concatenate(blocks)
-            else:
-                # only raw words are the same for every version of numpy
-                order = np.argsort(stream.random_raw(int(count)), kind="stable")
-                tiles = self.bags.tiles(patient, np.sort(order[:most]))
-            drawn.append(self._turned(tiles))
+                whole = self._turned(np.concatenate(list(self.bags.blocks(patient))))
+                for mine in drawn:
+                    mine.append(whole)
+                continue
+            # only raw words are the same for every version of numpy
+            orders = [np.argsort(one.random_raw(int(count)), kind="stable") for one in streams]
+            chosen = [np.sort(order[:most]) for order in orders]
+            rows = np.unique(np.concatenate(chosen))
+            tiles = self._turned(self.bags.tiles(patient, rows))
+            for mine, own in zip(drawn, chosen, strict=True):
+                mine.append(tiles[np.searchsorted(rows, own)])
         return drawn
 
     def _turned(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from itertools import count, repeat
+from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,11 +33,13 @@ _Array = NDArray[np.float64]
 
 _STEPS_PER_DRAW = 5
 """Steps made on the same tiles before others are drawn: reading costs more than computing."""
+_MOST_DRAWS = 8
+"""Draws that are held in memory; more steps go through them again."""
 _JUDGED_TILES = 256
 """Tiles of a patient by which settings are judged, and whose components are found."""
 _JUDGED = 16
 """Patients whose outputs are computed at once."""
-_NUMBERS_AT_ONCE = 1 << 24
+_NUMBERS_AT_ONCE = 1 << 20
 """Numbers in one tensor of tokens: so many members are trained side by side as fit."""
 
 
@@ -136,6 +138,7 @@ def fit_network_paths(
         judged=PaddedBags.of(inputs.draw("judged", _JUDGED_TILES)),
         objective=objective,
         task=task,
+        batches=_batches(inputs, task),
     )
     side_by_side = max(_NUMBERS_AT_ONCE // (at.size * task.tiles_per_step * task.embedding), 1)
     groups = [
@@ -190,6 +193,7 @@ class _Trainer:
     judged: PaddedBags
     objective: Objective
     task: SlideTask
+    batches: list[PaddedBags]
 
     def train(self, models: list[int], kept: NDArray[np.bool_]) -> list[_Trained]:
         import torch
@@ -214,7 +218,7 @@ class _Trainer:
         for _ in descend(
             members,
             loss,
-            self._batches(),
+            (self.batches[step // _STEPS_PER_DRAW % len(self.batches)] for step in count()),
             Dropped(noise, dropout=task.dropout, shift=task.shift),
             stops=task.steps_grid,
             learning_rate=task.learning_rate,
@@ -230,17 +234,6 @@ class _Trainer:
                 one.members.append(member)
                 one.outputs.append(out)
         return trained
-
-    def _batches(self) -> Iterator[PaddedBags]:
-        """All patients, with tiles drawn anew where somebody has more than a step takes."""
-        from metastra.models.bags import PaddedBags
-
-        most = self.task.tiles_per_step
-        fixed = bool((self.inputs.bags.counts[self.inputs.at] <= most).all())
-        for number in count():
-            batch = PaddedBags.of(self.inputs.draw(f"draw-{number}", most))
-            for _ in repeat(None) if fixed else range(_STEPS_PER_DRAW):
-                yield batch
 
     def _outputs(self, members: Members) -> _Array:
         """Compute outputs of each member for all patients, of shape (m, n, o)."""
@@ -284,6 +277,16 @@ class _Trainer:
                 )
             )
         return exported
+
+
+def _batches(inputs: SlideInputs, task: SlideTask) -> list[PaddedBags]:
+    """All patients, with tiles drawn anew where somebody has more than a step takes."""
+    from metastra.models.bags import PaddedBags
+
+    fixed = bool((inputs.bags.counts[inputs.at] <= task.tiles_per_step).all())
+    n_draws = 1 if fixed else -(-task.steps_grid[-1] // _STEPS_PER_DRAW)
+    names = [f"draw-{number}" for number in range(min(n_draws, _MOST_DRAWS))]
+    return [PaddedBags.of(drawn) for drawn in inputs.draws(names, task.tiles_per_step)]
 
 
 def _loss(objective: Objective, kept: NDArray[np.bool_]) -> Callable[[torch.Tensor], torch.Tensor]:
