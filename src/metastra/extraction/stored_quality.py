@@ -25,6 +25,9 @@ from metastra.tissue.quality import MEASURES_VERSION, MapsOfSlide, SlideQuality
 
 __all__ = ["StoredQuality", "maps_bytes", "product_of", "quality_settings", "stored_quality"]
 
+_LAYOUT = 2
+"""Of the product's files: the maps came in with 2, and what was stored before is assessed again."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StoredQuality:
@@ -65,6 +68,7 @@ def quality_settings(
         Settings of the product.
     """
     return {
+        "layout": _LAYOUT,
         "measures": MEASURES_VERSION,
         "mpp": mpp,
         "region": region,
