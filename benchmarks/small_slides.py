@@ -1,4 +1,4 @@
-"""`python -m benchmarks.small_slides`: CPU seconds for each small painted slide, as a demo has them.
+"""`python -m benchmarks.small_slides`: CPU seconds for small painted slides, as a demo has them.
 
 Twelve slides of 0.25 to 2 mm² from three scanners; `qc`, then `extract` into the same folder, then
 `extract` again, all in one process after a first round that compiles.
