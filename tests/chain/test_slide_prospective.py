@@ -87,3 +87,11 @@ def test_slides_without_a_bundle_are_refused(place):
     words = ("prospective", "predict", place / "study", place / "new.csv", "--centre", "north")
     said = call(*words, "--slide-table", place / "slides.csv", "--at", "2026-02-08", code=2)
     assert "--bundle" in said["error"]
+
+
+def test_a_folder_of_slides_without_their_table_is_refused(place):
+    """Which slide is whose stands in the table alone."""
+    words = ("predict", place / "model", place / "new.csv", "--slide-dir", place)
+    said = call(*words, "--out", place / "none.csv", code=2)
+    assert "--slide-table" in said["error"]
+    assert not (place / "none.csv").exists()

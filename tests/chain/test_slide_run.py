@@ -312,18 +312,30 @@ def test_features_of_two_kinds_are_refused_by_the_slides_name(tmp_path, kind, sa
 def test_a_fold_without_events_and_too_few_events_are_said(tmp_path):
     """One cohort alone with few events: no model is guessed, and the run says why."""
     folder = write_study(tmp_path / "study", n=40, n_external=0)
-    path = folder / "north/clini.csv"
-    lines = path.read_text().splitlines()
-    kept = 0
-    for number, line in enumerate(lines[1:], 1):
-        cells = line.split(",")
-        kept += cells[4] == "1"
-        if cells[4] == "1" and kept > 8:
-            cells[4] = "0"
-        lines[number] = ",".join(cells)
-    path.write_text("\n".join(lines) + "\n")
+    keep_events(folder / "north/clini.csv", 12)
+    results = {item.stage: item for item in run(folder).results}
+    assert results["bundle"].done == "made"
+    assert results["evaluation"].done == "not estimable"
+    (why,) = results["evaluation"].reasons
+    assert "nobody has a risk to be judged" in why
+    assert "events among" in why
+
+    keep_events(folder / "north/clini.csv", 8)
     results = {item.stage: item for item in run(folder).results}
     assert results["bundle"].done == "not estimable"
     assert "8 events among 40 patients" in results["bundle"].reasons[0]
     assert results["predictions"].done == "left out"
     assert not (folder / "run/predictions.csv").exists()
+
+
+def keep_events(path: Path, most: int) -> None:
+    """Leave so many events in a table; the others become censored."""
+    lines = path.read_text().splitlines()
+    kept = 0
+    for number, line in enumerate(lines[1:], 1):
+        cells = line.split(",")
+        kept += cells[4] == "1"
+        if cells[4] == "1" and kept > most:
+            cells[4] = "0"
+        lines[number] = ",".join(cells)
+    path.write_text("\n".join(lines) + "\n")

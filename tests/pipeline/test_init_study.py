@@ -165,6 +165,7 @@ def test_the_folder_of_the_named_slides_is_found(suffix, key, tmp_path):
     draft, values = drafted(tmp_path)
     assert values["cohort"][0][key] == "wsi"
     assert "1 of 2 files" in draft.text
+    assert '# primary = "combined"' in draft.text
 
 
 def test_a_status_with_an_unknown_word_is_left_open_and_refused(tmp_path):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metastra.bundle.loading import open_bundle
 from metastra.bundle.opened import Bundle
 from metastra.bundle.slide_parts import MODELS
-from metastra.cohort.tables import read_table
+from metastra.cohort.tables import Table, read_table
 from metastra.errors import DataError, NotEstimable
 from metastra.evaluation.evaluate import Evaluation
 from metastra.evaluation.models import main_measures, model_measures
@@ -32,6 +32,7 @@ BASELINE = "clinical"
 """The model that every other one has to improve upon."""
 
 _BOOTSTRAP = 1000
+_SHOWN_REASONS = 3
 
 
 def evaluation_recipe(work: Workshop) -> Recipe:
@@ -80,7 +81,12 @@ def evaluation_files(work: Workshop) -> dict[str, bytes]:
     run_dir, study = work.opened.run_dir, work.opened.study
     bundle = open_bundle(run_dir / BUNDLE_DIR)
     cuts = bundle.contract.cutpoints
-    models = _models(run_dir / "predictions.csv")
+    table, _ = read_table(run_dir / "predictions.csv")
+    if table is None:
+        raise NotEstimable("the predictions cannot be read")
+    if (nobody := _nobody(table)) is not None:
+        raise NotEstimable(nobody)
+    models = _models(table)
     request = _request(work, bundle)
     settings = Settings(
         plan=evaluation_plan(bundle, study),
@@ -153,10 +159,20 @@ class _Models:
         return () if self.lacking or BASELINE not in self.names else (f"risk_{BASELINE}",)
 
 
-def _models(path: Path) -> _Models:
-    table, _ = read_table(path)
-    if table is None:
-        return _Models(names=(), lacking="")
+def _nobody(table: Table) -> str | None:
+    """Say why nobody has a risk, by the most frequent reasons; None where somebody has."""
+    if any(cell is not None for cell in table.column("risk")):
+        return None
+    patients = dict(zip(table.column("PATIENT"), table.column("reason"), strict=True))
+    reasons = Counter(str(reason) for reason in patients.values()).most_common()
+    said = "; ".join(f"{count} patients: {reason}" for reason, count in reasons[:_SHOWN_REASONS])
+    more = (
+        f"; {len(reasons) - _SHOWN_REASONS} more reasons" if len(reasons) > _SHOWN_REASONS else ""
+    )
+    return f"nobody has a risk to be judged ({said}{more})"
+
+
+def _models(table: Table) -> _Models:
     names = tuple(name for name in MODELS if table.has(f"risk_{name}"))
     if BASELINE not in names:
         why = "the study declares no clinical predictors" if names else ""

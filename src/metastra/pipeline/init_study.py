@@ -27,6 +27,15 @@ _LAST_CONTACT = ("last_contact", "date_of_last_contact", "last_contact_date", "L
 _GUESS = "    # guess"
 
 
+_MODEL = [
+    "# Of the models that are fitted with slides, the one that is judged and locked is declared",
+    "# before anything is seen; by default it is the one of clinical predictors and slides.",
+    "# [model]",
+    '# primary = "combined"   # or "slides", or "clinical"',
+    "",
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class DraftStudy:
     """A study file that was drafted, with what it rests on.
@@ -97,6 +106,7 @@ def draft_study(folder: Path) -> DraftStudy:
         lines += cohort_lines(cohort, name, role, found.slides)
     lines += predictors
     lines += ["[validation]", "folds = 5", 'group = ["PATIENT"]', ""]
+    lines += _MODEL if found.slides else []
     return DraftStudy(
         text="\n".join(lines),
         tables=tuple(sorted(map(str, used))),
