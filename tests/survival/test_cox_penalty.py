@@ -105,3 +105,14 @@ def test_penalised_models_have_no_chi_squared_tests() -> None:
         _ = lasso.std_error
     assert (ridge.std_error < fit_cox(y, x).std_error).all()
     assert lasso.risk_at(x[:2], 0.5).shape == (2,)
+
+
+def test_a_penalty_may_be_a_number_of_numpy():
+    """A strength that comes out of a computation is a numpy float."""
+    rng = np.random.default_rng(1)
+    y = Outcome(time=rng.exponential(1.0, 50), event=rng.integers(0, 2, 50))
+    x = rng.normal(size=(50, 2))
+
+    assert (
+        fit_cox(y, x, ridge=np.float64(2.0)).coef.tolist() == fit_cox(y, x, ridge=2.0).coef.tolist()
+    )

@@ -36,7 +36,7 @@ class Penalty:
     l1: float = 0.0
 
     def __bool__(self) -> bool:
-        return self.ridge > 0.0 or self.l1 > 0.0
+        return bool(self.ridge > 0.0 or self.l1 > 0.0)
 
     def value(self, coef: _Array) -> float:
         """Evaluate the penalty.
