@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from metastra.errors import ConfigError, DataError, ResourceError, Severity
-from metastra.pipeline.opening import open_study
+from metastra.pipeline.opening import OpenedStudy, open_study
 from metastra.pipeline.run import RunSummary, run_study
 from metastra.storage import write_bytes
 from metastra.synthetic.faults import plant
@@ -23,7 +23,14 @@ from metastra.synthetic.painted_study import (
 from metastra.synthetic.painting.study_slides import PlannedSlide, paint_slides, plan_slides
 from metastra.synthetic.writing import Parts
 
-__all__ = ["LEAK_NAMES", "TABLE_PATIENTS", "DemoSummary", "run_demo"]
+__all__ = [
+    "LEAK_NAMES",
+    "TABLE_PATIENTS",
+    "DemoSummary",
+    "PreparedDemo",
+    "prepare_demo",
+    "run_demo",
+]
 
 LEAK_NAMES = tuple(leak.name for leak in LEAKS)
 """What can be planted, in the order of the codes."""
@@ -89,6 +96,25 @@ class DemoSummary:
         }
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PreparedDemo:
+    """A demo that is written and painted, and not run.
+
+    Parameters
+    ----------
+    opened : OpenedStudy
+        The study.
+    checked : str
+        The check's summary.
+    slides : int
+        How many painted slides there are.
+    """
+
+    opened: OpenedStudy
+    checked: str
+    slides: int
+
+
 def run_demo(
     folder: Path,
     *,
@@ -99,6 +125,43 @@ def run_demo(
     workers: int = 1,
 ) -> DemoSummary:
     """Write the synthetic study, paint its slides, check it and run it.
+
+    Parameters
+    ----------
+    folder, patients, seed, slide_mm2, leaks, workers
+        As `prepare_demo`.
+
+    Returns
+    -------
+    DemoSummary
+        With the place of the report.
+
+    Raises
+    ------
+    ConfigError, DataError, ResourceError, KeyboardInterrupt
+        As `prepare_demo` and `metastra.pipeline.run.run_study`.
+    """
+    made = prepare_demo(
+        folder, patients=patients, seed=seed, slide_mm2=slide_mm2, leaks=leaks, workers=workers
+    )
+    return DemoSummary(
+        folder=folder,
+        checked=made.checked,
+        run=run_study(made.opened, workers=workers),
+        slides=made.slides,
+    )
+
+
+def prepare_demo(
+    folder: Path,
+    *,
+    patients: int | None = None,
+    seed: int = 1,
+    slide_mm2: float | None = PAINTED_SLIDE_MM2,
+    leaks: Sequence[str] = (),
+    workers: int = 1,
+) -> PreparedDemo:
+    """Write the synthetic study, paint its slides and check it.
 
     Parameters
     ----------
@@ -118,8 +181,8 @@ def run_demo(
 
     Returns
     -------
-    DemoSummary
-        With the place of the report.
+    PreparedDemo
+        Ready to be run.
 
     Raises
     ------
@@ -155,12 +218,7 @@ def run_demo(
     if report.refused:
         refused = [one for one in report.problems if one.severity is Severity.REFUSE]
         raise DataError("the check refuses the study; nothing was run", refused)
-    return DemoSummary(
-        folder=folder,
-        checked=report.summary(),
-        run=run_study(opened, workers=workers),
-        slides=len(planned),
-    )
+    return PreparedDemo(opened=opened, checked=report.summary(), slides=len(planned))
 
 
 def _drawn(patients: int | None, seed: int, *, slides: bool) -> tuple[SyntheticStudy, Parts]:

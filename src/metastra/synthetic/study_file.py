@@ -94,7 +94,7 @@ encoder = "morphology"
 target_mpp = 0.5
 tile_px = 224
 per_patient = "all"
-
+{model}
 # No hospital stands on both sides of a fold, and each cohort is left out once.
 [validation]
 folds = 5
@@ -164,6 +164,13 @@ _PIXELS = {
     False: "# There are no pixels yet, so these only say what would be done with them.",
     True: "# What is done with the painted slides.",
 }
+_MODEL = """
+# How slides become a risk.  In so few patients a linear model of a patient's mean features finds
+# more than one with attention, which is the default and wants hundreds of events.
+[model]
+primary = "combined"                         # declared before anybody looks; judged and locked
+aggregator = "linear"                        # or "attention", "mean"
+"""
 _CODES = '{ alive = "censored", dead = "event", lebt = "censored", verstorben = "event" }'
 
 
@@ -198,6 +205,7 @@ def study_file(plans: Sequence[CohortPlan], *, seed: int, slides: bool = False) 
         window=WINDOW_MONTHS,
         codes=_CODES,
         pixels=_PIXELS[slides],
+        model=_MODEL if slides else "",
     )
     kinds = ("clini", "slide", "specimen", "event")
     return "\n".join([head, *(_cohort(plan, kinds, slides=slides) for plan in plans)])
