@@ -68,7 +68,7 @@ def _files(work: Workshop) -> dict[str, bytes]:
         raise NotEstimable("the true risks are by months; the study counts in another unit")
     horizon = study.endpoint.primary_horizon or study.endpoint.horizons[-1]
     predictions = pd.read_csv(
-        io.BytesIO(read_product_bytes(work.opened.run_dir, "predictions")),
+        io.BytesIO(read_product_bytes(work.opened.run_dir, "predictions", "predictions.csv")),
         dtype={"PATIENT": str, "cohort": str},
     )
     compared = compare_with_truth(
