@@ -71,8 +71,9 @@ def penalty_groups(
     ndarray of shape (n,), int64
         The fold's inner folds where they are stored; otherwise the test parts of the *other*
         stored folds of the same repeat, which hold the declared groupings; where these are fewer
-        than three, parts that are drawn by the same groupings and the split's seed.  -1 for
-        patients of no part, and for all when too few groups are there to draw.
+        than three, five parts that are drawn by the same groupings and the split's seed, or four or
+        three where a cohort has no more hospitals.  -1 for patients of no part, and for all when
+        fewer than three can be drawn.
     """
     train = data.development if fold is None else data.rows_of(fold.fitted_on)
     if fold is not None and fold.inner:
@@ -84,17 +85,19 @@ def penalty_groups(
     if np.unique(label[label >= 0]).size >= _LEAST_PARTS:
         return label
     name = "all" if fold is None else fold.name
-    try:
-        drawn = draw_k_folds(
-            units.take(train),
-            split.groups,
-            _DRAWN_PARTS,
-            f"{split.seed}/{name}/penalty",
-            prefix="part-",
-        )
-    except DataError:
-        return np.full(data.keys.size, -1, dtype=np.int64)
-    return _labelled(data, train, [one.test for one in drawn])
+    for parts in range(_DRAWN_PARTS, _LEAST_PARTS - 1, -1):
+        try:
+            drawn = draw_k_folds(
+                units.take(train),
+                split.groups,
+                parts,
+                f"{split.seed}/{name}/penalty",
+                prefix="part-",
+            )
+        except DataError:
+            continue
+        return _labelled(data, train, [one.test for one in drawn])
+    return np.full(data.keys.size, -1, dtype=np.int64)
 
 
 def _labelled(
