@@ -274,3 +274,18 @@ def test_the_locked_rules_give_new_patients_the_same_columns():
     coded = code_patients(predictors, table)
     np.testing.assert_array_equal(coded.columns, data.columns(predictors))
     assert predictors[1].missing.meaning == "the development median, stage II"
+
+
+def test_three_hospitals_give_three_inner_parts():
+    """Five parts cannot be drawn from three hospitals, and two hospitals are too few for any."""
+    data = patients()
+    sites = np.array([("a", "b", "c")[i % 3] for i in range(data.keys.size)])
+    split, _ = folds_of(data, k=2)
+    split = replace(split, groups=("PATIENT", "site"))
+    for names, parts in (("abc", {0, 1, 2}), ("aba", {-1})):
+        site = np.array([names["abc".index(one)] for one in sites])
+        units = Units(ids=data.keys, event=data.outcome.event, groups={"site": site})
+        label = penalty_groups(split, None, data, units)
+        assert set(label.tolist()) == parts
+        for one in set(site.tolist()):
+            assert np.unique(label[site == one]).size == 1
