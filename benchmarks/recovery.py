@@ -82,7 +82,7 @@ def permuted(seed: int, number: int, cache: Path, workers: int) -> Permuted:
     write_bytes(folder / "study.key", (source / "study.key").read_bytes())
     for slides in source.glob("*/slides"):
         link = folder / slides.relative_to(source)
-        if not link.exists():
+        if link.parent.is_dir() and not link.exists():
             link.symlink_to(slides)
     _share_features(source / "run", folder / "run")
     opened = open_study(folder)
