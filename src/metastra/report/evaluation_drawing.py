@@ -176,7 +176,8 @@ def draw_decision(rows: Sequence[_Row]) -> Figure:
         axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
         axes.set_xlabel("Threshold of the risk from which on a patient is treated")
         axes.set_ylabel("Net benefit per 100 patients")
-        axes.legend(loc="upper right")
+        # above the lines: wherever it stands among them, some study's curve runs through it
+        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4)
         figure.tight_layout(pad=0.8)
     return figure
 
