@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,12 @@ from explanation.weighted_tiles import WeightedModel
 from metastra.errors import DataError, NotEstimable
 from metastra.explanation.colours import LOWERING, RAISING, STRIPE, colours_of, limit_of
 from metastra.explanation.drawing import scale_bar_um
-from metastra.explanation.files import NOT_FAITHFUL, chosen_boxes_px0, slide_files
+from metastra.explanation.files import (
+    NO_EFFECT,
+    NOT_FAITHFUL,
+    chosen_boxes_px0,
+    slide_files,
+)
 from metastra.explanation.patient import NamedBag, explain_patient
 from metastra.explanation.pixels import SlidePixels, read_pixels
 from metastra.features.bag import Bag, BagFrame, BagOrigin
@@ -120,8 +126,12 @@ def test_a_map_that_fails_its_test_says_so_on_the_picture(patient, monkeypatch):
         "metastra.explanation.files.draw_map",
         lambda picture: drawn.append(picture.warning) or np.zeros((2, 2, 3), np.uint8),
     )
-    slide_files(found, 0, None, {})
-    assert drawn == [NOT_FAITHFUL]
+    said = json.loads(slide_files(found, 0, None, {})["explanation.json"])
+    assert said["contributions"]["reason"].startswith("no tile changes the risk")
+    noise = replace(patient.risk, tiles=np.random.default_rng(4).normal(size=100))
+    tested = replace(patient.faithfulness, p=0.4)
+    slide_files(replace(patient, risk=noise, faithfulness=tested), 0, None, {})
+    assert drawn == [NO_EFFECT, NOT_FAITHFUL]
 
 
 def test_few_tiles_are_mapped_and_not_tested():

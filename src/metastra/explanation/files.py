@@ -19,10 +19,12 @@ from metastra.explanation.pixels import SlidePixels
 from metastra.explanation.qupath import map_geojson
 from metastra.storage import json_bytes
 
-__all__ = ["NOT_FAITHFUL", "chosen_boxes_px0", "slide_files"]
+__all__ = ["NOT_FAITHFUL", "NO_EFFECT", "chosen_boxes_px0", "slide_files"]
 
 NOT_FAITHFUL = "This map does not beat random order: do not read it."
 """Written over a map that failed its test."""
+NO_EFFECT = "No tile changes the risk."
+"""Written over a map without any contribution: the risk model gives the slide score no weight."""
 
 _RESEARCH_USE = "Research use only. Not for diagnosis or treatment."
 _BLANK_PX = 640
@@ -121,7 +123,6 @@ def _picture(found: PatientExplanation, which: int, pixels: SlidePixels | None) 
         shape = (max(1, round(size_px0[1] * grow)), max(1, round(size_px0[0] * grow)), 3)
         thumbnail = np.full(shape, 255, dtype=np.uint8)
     scale = np.array([thumbnail.shape[1], thumbnail.shape[0]]) / np.asarray(size_px0)
-    tested = found.faithfulness
     return MapPicture(
         thumbnail=thumbnail,
         boxes=boxes * np.tile(scale, 2),
@@ -129,9 +130,22 @@ def _picture(found: PatientExplanation, which: int, pixels: SlidePixels | None) 
         limit=limit_of(found.risk.tiles),
         um_per_px=None if frame.mpp is None else frame.mpp[0] / scale[0],
         unit=UNIT,
-        warning=NOT_FAITHFUL if tested is not None and not tested.beats_random else "",
+        warning=_warning(found),
         pictured=pixels is not None,
     )
+
+
+def _warning(found: PatientExplanation) -> str:
+    tested = found.faithfulness
+    if _without_effect(found):
+        return NO_EFFECT
+    return NOT_FAITHFUL if tested is not None and not tested.beats_random else ""
+
+
+def _without_effect(found: PatientExplanation) -> bool:
+    """Whether every known contribution of the patient is 0."""
+    known = found.risk.tiles[np.isfinite(found.risk.tiles)]
+    return bool(known.size) and not known.any()
 
 
 def _document(found: PatientExplanation, which: int) -> dict[str, Any]:
@@ -156,11 +170,18 @@ def _document(found: PatientExplanation, which: int) -> dict[str, Any]:
             "highest": _number(known.max()) if known.size else None,
             "lowest": _number(known.min()) if known.size else None,
             "colours_end_at": _number(limit_of(risk.tiles)),
-            "reason": None if known.size else "it is the patient's only tile",
+            "reason": _reason(found),
         },
         "faithfulness": _tested(found.faithfulness, found.untested),
         "attention": _ATTENTION,
     }
+
+
+def _reason(found: PatientExplanation) -> str | None:
+    """Say why there is nothing to read; None where there is something."""
+    if _without_effect(found):
+        return "no tile changes the risk: the risk model gives the slide score no weight"
+    return None if np.isfinite(found.risk.tiles).any() else "it is the patient's only tile"
 
 
 def _tested(tested: Faithfulness | None, why_not: str) -> dict[str, Any]:

@@ -104,7 +104,9 @@ class ExplainedSlide:
         if self.state != "explained":
             return f"{self.name}: {self.state}: {self.why}"
         said, tested = self.document, self.document["faithfulness"]
-        if not tested["tested"]:
+        if said["contributions"]["reason"]:
+            verdict = said["contributions"]["reason"]
+        elif not tested["tested"]:
             verdict = f"map not tested: {tested['reason']}"
         elif tested["beats_random"]:
             verdict = f"map beats random order (area {tested['area_between']:.3g})"
