@@ -29,7 +29,7 @@ from benchmarks.permuted import permuted_files
 from metastra.pipeline.demo import prepare_demo
 from metastra.pipeline.opening import open_study
 from metastra.pipeline.run import run_study
-from metastra.storage import write_bytes
+from metastra.storage import json_bytes, write_bytes
 from metastra.survival.concordance import concordance
 from metastra.survival.intervals import t_quantile
 from metastra.survival.outcome import Outcome
@@ -75,6 +75,19 @@ def recovered(seed: int, cache: Path, workers: int) -> list[dict[str, Any]]:
 
 
 def permuted(seed: int, number: int, cache: Path, workers: int) -> Permuted:
+    """Give a permuted run's concordances: those of an earlier call, or of a run now."""
+    kept = cache / f"permuted-{seed}-{number}.json"
+    if not kept.exists():
+        found = _permuted_now(seed, number, cache, workers)
+        write_bytes(kept, json_bytes({name: list(one) for name, one in found.items()}))
+    stored = json.loads(kept.read_text(encoding="utf-8"))
+    cohorts = {name: (float(e), float(se), int(n)) for name, (e, se, n) in stored.items()}
+    return Permuted(seed=seed, permutation=number, cohorts=cohorts)
+
+
+def _permuted_now(
+    seed: int, number: int, cache: Path, workers: int
+) -> dict[str, tuple[float, float, int]]:
     """Run the chain on the same slides with outcomes of other patients."""
     source, folder = cache / f"seed-{seed}", cache / f"permuted-{seed}"
     for name, content in permuted_files(seed=seed, permutation=number).items():
@@ -96,7 +109,7 @@ def permuted(seed: int, number: int, cache: Path, workers: int) -> Permuted:
         outcome = Outcome(time=part["time"].to_numpy(), event=part["event"].to_numpy())
         found = concordance(outcome, part["risk"].to_numpy(), tau=horizon)
         cohorts[str(name)] = (found.estimate, found.std_error or math.nan, found.events)
-    return Permuted(seed=seed, permutation=number, cohorts=cohorts)
+    return cohorts
 
 
 def _share_features(source: Path, target: Path) -> None:
