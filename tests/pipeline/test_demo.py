@@ -7,7 +7,7 @@ import json
 import pytest
 
 from metastra.errors import ConfigError, DataError
-from metastra.pipeline.demo import LEAK_NAMES, run_demo
+from metastra.pipeline.demo import LEAK_NAMES, prepare_demo, run_demo
 from metastra.pipeline.opening import open_study
 from metastra.storage import write_bytes
 from metastra.synthetic.faults import plant
@@ -28,6 +28,15 @@ def test_an_unknown_leak_and_a_strange_folder_are_refused_before_anything_is_wri
     with pytest.raises(ConfigError, match=r"thesis\.docx"):
         run_demo(tmp_path, patients=60, slide_mm2=None)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.docx"]
+
+
+def test_what_a_killed_painting_left_does_not_stop_the_next_call(tmp_path):
+    """A half-written slide belongs to the demo."""
+    half = tmp_path / "south" / "slides" / f".part-{32 * '0'}"
+    half.parent.mkdir(parents=True)
+    half.write_bytes(b"II")
+    made = prepare_demo(tmp_path, patients=60, slide_mm2=None)
+    assert made.opened.study.study.name == "synthetic-crc-liver"
 
 
 @pytest.mark.parametrize(

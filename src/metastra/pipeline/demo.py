@@ -36,6 +36,8 @@ LEAK_NAMES = tuple(leak.name for leak in LEAKS)
 """What can be planted, in the order of the codes."""
 TABLE_PATIENTS = 600
 """Of the demo without slides."""
+_PART = ".part-"
+"""How a half-written file begins; `metastra.storage` sweeps them when they are old."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,4 +254,11 @@ def _strangers(folder: Path, own: set[str]) -> list[str]:
         return []
     names = [p.relative_to(folder).as_posix() for p in sorted(folder.rglob("*")) if p.is_file()]
     own = own | {"study.key"}
-    return [name for name in names if name not in own and not name.startswith("run/")]
+    # what a killed painting left half-written is the demo's own
+    return [
+        name
+        for name in names
+        if name not in own
+        and not name.startswith("run/")
+        and not name.rpartition("/")[2].startswith(_PART)
+    ]
