@@ -37,7 +37,7 @@ LEAK_NAMES = tuple(leak.name for leak in LEAKS)
 TABLE_PATIENTS = 600
 """Of the demo without slides."""
 _PART = ".part-"
-"""How a half-written file begins; `metastra.storage` sweeps them when they are old."""
+"""How `metastra.storage` begins the name of a half-written file."""
 
 
 @dataclass(frozen=True, kw_only=True)
