@@ -215,8 +215,8 @@ these. **No number here says anything about real patients.**
 {chance}
 ## Made with
 
-`{command}`; {seconds:.0f} s in all, slides and features that were kept from an earlier call
-excepted.
+`{command}`; {seconds:.0f} s in all, what earlier calls had kept (slides,
+features, finished runs) excepted.
 Machine: {cpu_model()}; shared with other work (load {load()}).
 Versions: {versions()}.
 """
