@@ -18,11 +18,12 @@ import pytest
 from chain.conftest import run
 from chain.slide_study import Kind, write_bag, write_study
 from metastra.bundle.loading import open_bundle
-from metastra.errors import DataError, LockedError
+from metastra.errors import DataError, LockedError, MissingExtra
 from metastra.pipeline import lock
 from metastra.signing import generate_key, load_private
 from metastra.survival.concordance import concordance
 from metastra.survival.outcome import Outcome
+from metastra.training import slide_network
 
 pytestmark = pytest.mark.slow
 
@@ -278,6 +279,37 @@ def test_patients_without_a_usable_slide_are_counted_with_their_reason(tmp_path)
     assert sum(facts.without_slides.values()) == 3
     document = json.loads((folder / "run/evaluation.json").read_text())
     assert document["flow"]["not_assessable"] == 3
+
+
+def test_slides_that_are_not_read_are_neither_trained_on_nor_counted_as_tiles(tmp_path):
+    """An immunostain of development fails by name; another scale of an external slide is left."""
+    folder = write_study(tmp_path / "study")
+    listed = folder / "north/slides.csv"
+    lines = listed.read_text().splitlines()
+    lines = [line.replace("H&E", "CD3") if line.startswith("north-001") else line for line in lines]
+    listed.write_text("\n".join(lines) + "\n")
+    write_bag(folder / "south/files/002-0.h5", 0.0, np.random.default_rng(5), Kind(mpp=2.0))
+    made = {item.stage: item for item in run(folder).results}
+    assert made["features"].failed == 1
+    found = {row["PATIENT"]: row for row in table(folder)}
+    assert "SL015 STAIN is 'CD3'" in found["north-001"]["reason"]
+    assert "BU029" in found["south-002"]["reason"]
+    for patient in ("north-001", "south-002"):
+        assert (found[patient]["risk"], found[patient]["n_tiles"]) == ("", "0")
+    assert int(found["south-003"]["n_tiles"]) > 0
+    assert open_bundle(folder / "run/bundle").development.slides.patients == SIZES["north"] - 1
+
+
+def test_without_torch_a_run_stops_before_slides_are_read(tmp_path, monkeypatch):
+    """Networks cannot be trained: that is said first, with what installs it."""
+    monkeypatch.setattr(slide_network, "find_spec", lambda _name: None)
+    folder = write_study(tmp_path / "study", n=24, n_external=0, aggregator="mean")
+    with pytest.raises(MissingExtra, match=r"install it with: .*metastra\[learn\]"):
+        run(folder)
+    assert not (folder / "run/features.json").exists()
+    run(folder, only="cohort")
+    run(folder, only="features")
+    assert (folder / "run/features.json").exists()
 
 
 def spoil(path: Path) -> None:

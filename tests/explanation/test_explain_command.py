@@ -179,6 +179,26 @@ def test_slides_together_are_one_patient(folder, tmp_path):
     assert both.to_json()["slides"][0]["faithfulness"]["tested"] is True
 
 
+def test_a_slide_outside_the_contract_takes_no_part_in_what_explains_the_score(folder, tmp_path):
+    """Beside a good slide of the patient it is named and left out, as in the score."""
+    good = folder / "south/files/001-0.h5"
+    coarse = tmp_path / "coarse.h5"
+    bag = read_bag(folder / "south/files/002-0.h5")
+    writer = write_own(replace(bag, frame=replace(bag.frame, mpp=(9.0, 9.0))))
+    write_atomically(coarse, writer.write, verify=writer.verify)
+
+    def explained(*slides: Path, out: str):
+        request = ExplainRequest(bundle=folder, slides=slides, out=tmp_path / out, together=True)
+        return explain(request, executor=Serial()).slides
+
+    both = explained(good, coarse, out="both")
+    assert [one.state for one in both] == ["explained", "excluded"]
+    assert both[1].why.startswith("BU029")
+    (alone,) = explained(good, out="alone")
+    assert both[0].document["slide_score"] == alone.document["slide_score"]
+    assert both[0].document["n_slides_of_patient"] == 1
+
+
 def test_what_cannot_be_explained_is_refused_or_named(folder, tmp_path):
     """No slide, a broken slide beside a good one, an encoder that the bundle does not read."""
     empty = tmp_path / "empty"

@@ -19,6 +19,7 @@ from metastra.executor import Limits, ProcessPool, Serial
 from metastra.extraction.job import SlideJob
 from metastra.extraction.naming import name_slides
 from metastra.extraction.slide import extract_slide
+from metastra.extraction.taking import take_features
 from metastra.features.hdf5_layouts import read_h5
 from metastra.pipeline.extract import ExtractRequest, extract
 from metastra.slides.identity import slide_digest
@@ -382,3 +383,12 @@ def test_a_slide_of_another_stain_is_refused_and_h_and_e_is_not(slides, tmp_path
     assert [item.code for item in caught.value.problems] == ["SL015"]
     assert not list(tmp_path.glob("*.h5"))
     assert extract_slide(replace(job, stain="H&E")).n_tiles > 0
+
+    given = tmp_path / "given.h5"
+    shutil.copy(tmp_path / "s.h5", given)
+    taken = replace(job, path=str(given), name="taken", shown="", is_features=True)
+    with pytest.raises(SlideError) as refused:
+        take_features(replace(taken, stain="IHC CD3"))
+    assert [item.code for item in refused.value.problems] == ["SL015"]
+    assert not (tmp_path / "taken.h5").exists()
+    assert take_features(replace(taken, stain="HE")).n_tiles > 0

@@ -12,6 +12,7 @@ from metastra.features.files import read_bag
 from metastra.features.hints import Hints
 from metastra.features.store import KIND, FeatureStore
 from metastra.features.writing import write_own
+from metastra.slides.slide import require_he
 from metastra.storage import Recipe, value_parent
 
 __all__ = ["take_features"]
@@ -37,7 +38,10 @@ def take_features(job: SlideJob) -> SlideOutcome:
     ------
     DataError
         SL051 to SL056 if the file cannot be used.
+    SlideError
+        SL015 if a table says that the slide is not H&E.
     """
+    require_he(job.stain, job.shown)
     store = FeatureStore(Path(job.folder), job.prefix)
     hints = Hints(mpp=None if job.mpp is None else (job.mpp, job.mpp))
     bag = read_bag(Path(job.path), hints)

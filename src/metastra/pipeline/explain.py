@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 from metastra.bundle.loading import open_bundle
 from metastra.bundle.opened import Bundle
 from metastra.bundle.slide_reading import GivenSlide, PatientSlides, read_patients
+from metastra.bundle.slide_scope import left_out
 from metastra.errors import ConfigError
 from metastra.executor import Executor, ProcessPool
 from metastra.extraction.batch import LIMITS, SlideFate, extract_all
@@ -280,6 +281,9 @@ def _group(
     if (refused := readings.refused[0]) is not None:
         return {name: ExplainedSlide(name=name, state="excluded", why=refused) for name in paths}
     outside = readings.outside[0]
+    # the score is of the slides within the contract, and so is what explains it
+    lost = _outside_the_contract(bundle, store, paths)
+    paths = {name: path for name, path in paths.items() if name not in lost}
     recipe = Recipe(
         kind=_KIND,
         parents={
@@ -295,7 +299,7 @@ def _group(
         for name, files in made.files.items():
             placed = {f"{name}/{file}": content for file, content in files.items()}
             write_product(request.out, f"explanations/{name}", recipe, placed)
-    return {
+    return lost | {
         name: ExplainedSlide(
             name=name,
             state="explained",
@@ -307,6 +311,19 @@ def _group(
         for name in paths
         if fates[name].state == "done"
     }
+
+
+def _outside_the_contract(
+    bundle: Bundle, store: FeatureStore, names: Iterable[str]
+) -> dict[str, ExplainedSlide]:
+    """Name the slides that the bundle does not read, for instance of another scale."""
+    contract = bundle.contract.slides
+    found = {}
+    for name in names:
+        if contract is not None and (why := left_out(contract, store.open(name), "", name)):
+            said = f"{why.code} {why.found}"
+            found[name] = ExplainedSlide(name=name, state="excluded", why=said)
+    return found
 
 
 def _note(paths: Sequence[str] | Mapping[str, Path]) -> str:

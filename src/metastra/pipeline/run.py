@@ -15,7 +15,7 @@ from metastra.pipeline.model_lines import model_lines
 from metastra.pipeline.opening import OpenedStudy
 from metastra.pipeline.page import page_bytes
 from metastra.pipeline.stages import STAGES
-from metastra.pipeline.stages_slides import DECISIONS
+from metastra.pipeline.stages_slides import DECISIONS, require_learner
 from metastra.pipeline.workshop import RUN_FILE, Stage, Workshop, not_made_before
 from metastra.progress import track
 from metastra.storage import (
@@ -184,6 +184,8 @@ def run_study(
         If `only` is no stage of this study.
     BusyError
         If another process runs this study.
+    MissingExtra
+        If networks are to be trained for the first time and torch is not installed.
     """
     work = Workshop(
         opened=opened,
@@ -200,6 +202,7 @@ def run_study(
         return RunSummary(
             study=opened.study.study.name, run_dir=opened.run_dir, results=results, dry=True
         )
+    require_learner(work, chosen)
     with hold(opened.run_dir):
         sweep_orphans(opened.run_dir, older_than_s=_ORPHAN_AGE_S)
         try:

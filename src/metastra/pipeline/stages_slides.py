@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -16,19 +17,21 @@ from metastra.bundle.writing import refuse_locked
 from metastra.errors import NotEstimable
 from metastra.pipeline.external_tables import external_tables
 from metastra.pipeline.fold_store import out_of_fold
-from metastra.pipeline.model_recipes import BUNDLE_DIR, bundle_recipe
+from metastra.pipeline.model_recipes import BUNDLE_DIR, bundle_recipe, fits_slides, no_model
 from metastra.pipeline.predictions_table import PredictionRows, predictions_csv
 from metastra.pipeline.workshop import Workshop
-from metastra.storage import Recipe, completeness, json_bytes, product_parent
+from metastra.storage import Recipe, completeness, json_bytes, product_parent, read_record
 from metastra.storage.records import finished_record
 from metastra.training.clinical_bundle import risk_task
 from metastra.training.fold_models import FoldPrediction
 from metastra.training.out_of_fold import penalty_groups
 from metastra.training.risk_models import fit_risk_models
 from metastra.training.slide_bundle import slide_bundle_files, slide_task
+from metastra.training.slide_network import require_torch
 
 __all__ = [
     "DECISIONS",
+    "require_learner",
     "slide_bundle_recipe",
     "slide_bundle_stage",
     "slide_predictions_recipe",
@@ -39,6 +42,27 @@ DECISIONS = "models.json"
 """What was chosen in every fold and for the bundle; part of the product ``predictions``."""
 
 _PARENTS = ("cohort", "features", "splits")
+
+
+def require_learner(work: Workshop, chosen: Collection[str]) -> None:
+    """Ask for torch before hours are spent on slides, where a run will train networks.
+
+    Parameters
+    ----------
+    work : Workshop
+        The study at work.
+    chosen : collection of str
+        Stages that may run.
+
+    Raises
+    ------
+    MissingExtra
+        With the command that installs it.
+    """
+    trains = fits_slides(work) and not no_model(work)
+    first = read_record(work.opened.run_dir, "bundle") is None
+    if trains and first and "bundle" in chosen and work.opened.study.model.aggregator != "linear":
+        require_torch()
 
 
 def slide_bundle_recipe(work: Workshop) -> Recipe:
@@ -169,6 +193,7 @@ class _Table:
             for name in (MODELS if clinical else MODELS[1:3])
         }
         self.scores, self.slide_scores = np.full(n, np.nan), np.full(n, np.nan)
+        self.n_tiles = work.bags.bags.counts.copy()
         self.groups: list[str | None] = [None] * n
         self.reasons: list[str | None] = ["stands in the test part of no fold"] * n
         self.notes: list[str | None] = [None] * n
@@ -195,6 +220,7 @@ class _Table:
         self.scores[rows] = made.scores
         if made.readings is not None:
             self.slide_scores[rows] = made.readings.slide_scores
+            self.n_tiles[rows] = made.readings.n_tiles
         for place, row in enumerate(rows.tolist()):
             self.groups[row], self.reasons[row] = made.groups[place], made.reasons[place]
             self.notes[row], self.folds[row] = made.notes[place], None
@@ -218,7 +244,7 @@ class _Table:
             modalities="clinical+slides" if primary == "combined" else "slides",
             models=self.models,
             slide_scores=self.slide_scores,
-            n_tiles=self.work.bags.bags.counts,
+            n_tiles=self.n_tiles,
         )
 
 
