@@ -66,7 +66,9 @@ def test_ten_events_give_a_model_that_nothing_can_judge(orion, shared, monkeypat
     assert found["features"].failed == 0
     assert found["bundle"].done == found["predictions"].done == "made"
     assert found["evaluation"].done == "not estimable"
-    assert "no patient has both a prediction and an outcome" in found["evaluation"].reasons[0]
+    reason = found["evaluation"].reasons[0]
+    assert reason.startswith("nobody has a risk to be judged (10 patients: no model: ")
+    assert "at least 10 are needed" in reason
     with (orion / "m0/run/predictions.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert len({row["PATIENT"] for row in rows}) == 20

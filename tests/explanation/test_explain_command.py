@@ -117,6 +117,8 @@ def test_the_report_is_made_again_with_what_it_shows(folder, tmp_path):
     """A dry run says so beforehand; the report says of a damaged explanation that it is damaged."""
     study = tmp_path / "study"
     shutil.copytree(folder, study)
+    # copied files are looked at anew, whatever is missing
+    run_study(open_study(study), executor=Serial())
     (study / "run/explanation/explanation.json").unlink()
     would = {one.stage: one for one in run_study(open_study(study), dry_run=True).results}
     assert would["explanation"].done == "would run"
