@@ -119,6 +119,7 @@ def test_the_report_is_made_again_with_what_it_shows(folder, tmp_path):
     shutil.copytree(folder, study)
     # copied files are looked at anew, whatever is missing
     run_study(open_study(study), executor=Serial())
+    whole = (study / "run/report/index.html").read_bytes()
     (study / "run/explanation/explanation.json").unlink()
     would = {one.stage: one for one in run_study(open_study(study), dry_run=True).results}
     assert would["explanation"].done == "would run"
@@ -128,8 +129,7 @@ def test_the_report_is_made_again_with_what_it_shows(folder, tmp_path):
         run_study(open_study(study), only="report", executor=Serial())
     done = {one.stage: one.done for one in run_study(open_study(study), executor=Serial()).results}
     assert done["explanation"] == "made"
-    page = (study / "run/report/index.html").read_bytes()
-    assert page == (folder / "run/report/index.html").read_bytes()
+    assert (study / "run/report/index.html").read_bytes() == whole
 
 
 def test_a_real_slide_is_explained_and_told_to_lie_outside(folder, shared, tmp_path):
