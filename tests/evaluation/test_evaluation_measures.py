@@ -237,6 +237,31 @@ def test_cutpoints_put_a_patient_at_the_cut_into_the_higher_group():
     assert [group["name"] for group in found["groups"]] == ["low", "intermediate", "high"]
 
 
+def test_groups_that_each_patients_own_model_gave_are_taken_as_they_are():
+    """Cutting here would use the locked model's cutpoints; strange or lonely groups are refused."""
+    y = Outcome(time=[1, 2, 3, 4, 5, 6], event=[1, 1, 1, 0, 1, 0])
+    risks = np.array([[0.5], [0.5], [0.2], [0.2], [0.1], [0.1]])
+    given = np.array(["low", "high", "high", "low", "high", "low"], dtype=object)
+    some = Patients(outcome=y, horizons=(3.5,), risks=risks, assigned=given)
+    cut = Settings(bootstrap=0, cutpoints=(0.3,))
+
+    found = evaluate(some, cut).to_json()
+    assert [group["n"] for group in found["risk_groups"]["groups"]] == [3, 3]
+    assert found["risk_groups"]["assigned"] is True
+    check = next(one for one in found["checks"] if one["code"] == "EV028")
+    assert "own model assigned" in check["why"]
+    part = some.take(y.time > 2)
+    assert evaluate(part, cut).to_json()["risk_groups"]["groups"][0]["n"] == 2
+
+    with pytest.raises(ConfigError, match="--risk-group needs --cutpoint"):
+        evaluate(some, Settings(bootstrap=0))
+    strange = Patients(
+        outcome=y, horizons=(3.5,), risks=risks, assigned=np.where(given == "low", "tiny", given)
+    )
+    with pytest.raises(DataError, match="risk groups tiny were assigned; expected low, high"):
+        evaluate(strange, cut)
+
+
 @pytest.mark.parametrize("cuts", [(1.5,), (0.0, 0.5), (0.1, 10.0), (1.0,)])
 def test_cutpoints_where_no_risk_can_be_are_refused(cuts):
     """With risks they lie inside (0, 1); a score has no such bounds."""

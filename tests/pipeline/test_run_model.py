@@ -117,6 +117,7 @@ def test_the_evaluation_is_what_evaluate_gives_on_the_table(folder):
         cohort="cohort",
         risks=("risk",),
         risk_score="risk_score",
+        risk_group="risk_group",
         horizons=bundle.contract.horizons,
         time_unit=TimeUnit.MONTHS,
     )
@@ -133,6 +134,32 @@ def test_the_evaluation_is_what_evaluate_gives_on_the_table(folder):
     assert found["validation"]["south"] == "external: bundle"
     assert found["cohorts"]["south"]["bundle"] == bundle.digest
     assert found["risk_groups"]["cutpoints"] == list(cuts.values)
+    assert found["risk_groups"]["assigned"]
+
+
+def test_risk_groups_are_those_of_the_model_that_predicted(folder):
+    """Out of fold each fold's own cut-points hold; the bundle's saw these patients."""
+    found = json.loads((folder / "run" / "evaluation.json").read_text())
+    with (folder / "run" / "predictions.csv").open() as stream:
+        rows = [row for row in csv.DictReader(stream) if row["risk"]]
+    horizon = max(float(row["horizon"]) for row in rows)
+    rows = [row for row in rows if float(row["horizon"]) == horizon]
+    recut = 0
+    for name, part in found["cohorts"].items():
+        mine = [row["risk_group"] for row in rows if row["cohort"] == name]
+        counts = {group["name"]: group["n"] for group in part["risk_groups"]["groups"]}
+        assert counts == {group: mine.count(group) for group in counts}
+        bundles_own = [
+            counts_as(float(row["risk"]), found["risk_groups"]["cutpoints"])
+            for row in rows
+            if row["cohort"] == name
+        ]
+        recut += sum(one != other for one, other in zip(mine, bundles_own, strict=True))
+    assert recut, "the folds cut where the bundle does: this study cannot show the difference"
+
+
+def counts_as(risk: float, cutpoints: list[float]) -> str:
+    return ("low", "intermediate", "high")[sum(risk >= cut for cut in cutpoints)]
 
 
 def test_a_second_run_makes_nothing_and_a_study_without_predictors_removes_the_model(folder):

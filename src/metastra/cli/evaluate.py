@@ -61,6 +61,7 @@ def register(app: typer.Typer) -> None:
         subgroup: options.Subgroup = None,
         adjust: options.Adjust = None,
         describe: options.Describe = None,
+        risk_group: options.RiskGroup = None,
         treatment: options.Treatment = None,
         randomised: options.Randomised = False,
         recalibrate: options.Recalibrate = False,
@@ -114,7 +115,8 @@ def _request(given: Mapping[str, Any]) -> Request:
     from metastra.evaluation.request import Request
 
     names = ("predictions", "outcomes", "time", "event", "entry", "last_negative", "risk_score")
-    columns = {name: given[name] for name in (*names, "cause", "cohort", "time_unit", "treatment")}
+    further = ("cause", "cohort", "time_unit", "risk_group", "treatment")
+    columns = {name: given[name] for name in (*names, *further)}
     return Request(
         id=given["id_column"],
         risks=tuple(given["risk"] or ()),

@@ -38,6 +38,7 @@ __all__ = [
     "Randomised",
     "Recalibrate",
     "Risk",
+    "RiskGroup",
     "Score",
     "Seed",
     "Subgroup",
@@ -124,6 +125,14 @@ Adjust = Annotated[
 Describe = Annotated[
     list[str] | None,
     typer.Option("--describe", metavar="COL", help="Further columns of table 1; as --adjust."),
+]
+RiskGroup = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COL",
+        help="Group (low, high; low, intermediate, high) that each patient's own model assigned; "
+        "with --cutpoint, which then are those of the locked model.",
+    ),
 ]
 Treatment = Annotated[
     str | None, typer.Option(metavar="COL", help="Treatment (1 or yes) × score interaction.")

@@ -174,6 +174,8 @@ def _follow_up(patients: Patients) -> _Answer:
 def _cutpoints(document: dict[str, Any]) -> _Answer:
     if document["risk_groups"]["exploratory"]:
         return "issue", "the cutpoints are thirds of these patients, not fixed beforehand"
+    if document["risk_groups"]["assigned"]:
+        return "passed", "each patient's own model assigned the group, by cutpoints of its own"
     return "passed", "the cutpoints were given"
 
 

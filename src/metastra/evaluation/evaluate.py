@@ -215,14 +215,7 @@ def _cohorts(
     found = {}
     for name in sorted(set(patients.cohort.tolist())):
         mine = patients.cohort == name
-        part = Grouping(
-            cutpoints=grouping.cutpoints,
-            exploratory=grouping.exploratory,
-            scale=grouping.scale,
-            names=grouping.names,
-            group=grouping.group[mine],
-        )
-        found[str(name)] = _judged(patients.take(mine), settings, part, head)
+        found[str(name)] = _judged(patients.take(mine), settings, grouping.take(mine), head)
     return found
 
 

@@ -130,6 +130,8 @@ class Patients:
         That hazard ratios are adjusted for.
     described : tuple of Covariate
         Further columns of table 1.
+    assigned : ndarray of shape (n,) or None
+        Name of the risk group that the patient's own model gave; None where risks are cut here.
     treatment : ndarray of shape (n,) or None
         1 treated, 0 not; NaN where missing.
 
@@ -153,6 +155,7 @@ class Patients:
     folds: int = 0
     covariates: tuple[Covariate, ...] = ()
     described: tuple[Covariate, ...] = ()
+    assigned: NDArray[np.object_] | None = None
     treatment: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
@@ -170,6 +173,7 @@ class Patients:
             "cohort": (self.cohort, (n,)),
             "last_negative": (self.last_negative, (n,)),
             "treatment": (self.treatment, (n,)),
+            "assigned": (self.assigned, (n,)),
             **{c.name: (c.values, (n,)) for c in (*self.covariates, *self.described)},
             **{name: (labels, (n,)) for name, labels in self.subgroups.items()},
         }
@@ -246,5 +250,6 @@ class Patients:
             last_negative=part(self.last_negative),
             covariates=tuple(one.take(chosen) for one in self.covariates),
             described=tuple(one.take(chosen) for one in self.described),
+            assigned=None if self.assigned is None else self.assigned[chosen],
             treatment=part(self.treatment),
         )

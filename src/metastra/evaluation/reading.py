@@ -152,7 +152,8 @@ def _columns(request: Request, predictions: Table, outcomes: Table | None) -> li
 
 
 def _group_columns(request: Request) -> tuple[str, ...]:
-    return (*request.subgroups, *([request.cohort] if request.cohort is not None else []))
+    further = (request.cohort, request.risk_group)
+    return (*request.subgroups, *(name for name in further if name is not None))
 
 
 def _part(table: Table, rows: NDArray[np.int64]) -> Table:
@@ -275,6 +276,7 @@ def _patients(
         baseline=part(cells.baseline),
         cohort=None if request.cohort is None else labels[request.cohort][judged],
         subgroups={name: labels[name][judged] for name in request.subgroups},
+        assigned=None if request.risk_group is None else labels[request.risk_group][judged],
         last_negative=part(outcome.last_negative),
         folds=folds,
         covariates=tuple(one.take(judged) for one in side.covariates),

@@ -39,6 +39,9 @@ class Request:
     adjust, describe : tuple of str
         Columns that hazard ratios are adjusted for, and further ones of table 1; ``COL``,
         ``COL:number`` or ``COL:category``.
+    risk_group : str or None
+        Column of the group that each patient's own model assigned, where several models with
+        cut-points of their own made the predictions; None cuts the risks.
     treatment : str or None
         Column of the treatment: 1 or yes, 0 or no.
     cause : int
@@ -73,6 +76,7 @@ class Request:
     subgroups: tuple[str, ...] = ()
     adjust: tuple[str, ...] = ()
     describe: tuple[str, ...] = ()
+    risk_group: str | None = None
     treatment: str | None = None
     cause: int = 1
     time_unit: TimeUnit = TimeUnit.DAYS

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from metastra.errors import ConfigError, NotEstimable
+from metastra.errors import ConfigError, DataError, NotEstimable
 from metastra.evaluation.classifying import classification
 from metastra.evaluation.estimate import LEVEL, Estimate, Limits, attempt
 from metastra.evaluation.patients import Patients, Settings
@@ -39,6 +39,9 @@ class Grouping:
         A patient at or above a cutpoint belongs to the higher group.
     exploratory : bool
         Whether the cutpoints were taken from these very patients.
+    assigned : bool
+        Whether each patient's own model assigned the group, by cutpoints of its own; `cutpoints`
+        are then those of the model that is locked.
     scale : str
         What is cut.
     names : tuple of str
@@ -52,6 +55,22 @@ class Grouping:
     scale: str
     names: tuple[str, ...]
     group: NDArray[np.int64]
+    assigned: bool = False
+
+    def take(self, chosen: NDArray[np.bool_]) -> Grouping:
+        """Select patients.
+
+        Parameters
+        ----------
+        chosen : ndarray of shape (n,), bool
+            Who is kept.
+
+        Returns
+        -------
+        Grouping
+            With the same cutpoints and names.
+        """
+        return replace(self, group=self.group[chosen])
 
 
 def group_patients(patients: Patients, settings: Settings) -> Grouping:
@@ -72,7 +91,10 @@ def group_patients(patients: Patients, settings: Settings) -> Grouping:
     Raises
     ------
     ConfigError
-        When there are risks and a cutpoint lies outside (0, 1), where no risk can be.
+        When there are risks and a cutpoint lies outside (0, 1), where no risk can be, or groups
+        were assigned and there are no cutpoints.
+    DataError
+        When an assigned group is none of the names that belong to the cutpoints, or is missing.
     """
     risks = patients.risks
     wrong = [cut for cut in settings.cutpoints if not 0.0 < cut < 1.0]
@@ -95,13 +117,32 @@ def group_patients(patients: Patients, settings: Settings) -> Grouping:
         inside = [float(cut) for cut in np.unique(thirds) if cut > values.min()]
         cuts = tuple(inside)
     k = len(cuts) + 1
+    names = _NAMES.get(k, tuple(f"group {i + 1}" for i in range(k)))
+    assigned = patients.assigned is not None
+    if assigned and not settings.cutpoints:
+        raise ConfigError("--risk-group needs --cutpoint: the cutpoints of the locked model")
     return Grouping(
         cutpoints=tuple(cuts),
         exploratory=not settings.cutpoints,
         scale=scale,
-        names=_NAMES.get(k, tuple(f"group {i + 1}" for i in range(k))),
-        group=np.searchsorted(np.asarray(cuts), values, side="right").astype(np.int64),
+        names=names,
+        group=(
+            _places(patients, names)
+            if assigned
+            else np.searchsorted(np.asarray(cuts), values, side="right").astype(np.int64)
+        ),
+        assigned=assigned,
     )
+
+
+def _places(patients: Patients, names: tuple[str, ...]) -> NDArray[np.int64]:
+    """Find the assigned groups among the names."""
+    given = [] if patients.assigned is None else patients.assigned.tolist()
+    if strange := sorted({str(name) for name in given} - set(names)):
+        raise DataError(
+            f"risk groups {', '.join(strange)} were assigned; expected {', '.join(names)}"
+        )
+    return np.array([names.index(name) for name in given], dtype=np.int64)
 
 
 def risk_groups(patients: Patients, grouping: Grouping) -> dict[str, Any]:
@@ -124,6 +165,7 @@ def risk_groups(patients: Patients, grouping: Grouping) -> dict[str, Any]:
     found: dict[str, Any] = {
         "cutpoints": list(grouping.cutpoints),
         "exploratory": grouping.exploratory,
+        "assigned": grouping.assigned,
         "scale": grouping.scale,
         "groups": group_risks(patients, grouping),
         "hazard_ratios": _hazard_ratios(patients, grouping),

@@ -33,6 +33,10 @@ BASELINE = "clinical"
 
 _BOOTSTRAP = 1000
 _SHOWN_REASONS = 3
+_CUT_BY_BUNDLE = (
+    "a fold's model has other risk groups than the bundle: all risks are cut at the bundle's "
+    "cut-points, which were fixed on the development patients"
+)
 
 
 def evaluation_recipe(work: Workshop) -> Recipe:
@@ -87,7 +91,7 @@ def evaluation_files(work: Workshop) -> dict[str, bytes]:
     if (nobody := _nobody(table)) is not None:
         raise NotEstimable(nobody)
     models = _models(table)
-    request = _request(work, bundle)
+    request = _request(work, bundle, assigned=_assigned(table, bundle))
     settings = Settings(
         plan=evaluation_plan(bundle, study),
         bootstrap=_BOOTSTRAP,
@@ -97,6 +101,8 @@ def evaluation_files(work: Workshop) -> dict[str, bytes]:
     )
     judged, models = _judged(request, models, settings)
     document = _told_apart(judged.to_json(), work, bundle)
+    if cuts is not None and request.risk_group is None:
+        document["risk_groups"]["reason"] = _CUT_BY_BUNDLE
     if models.names:
         primary = study.primary_model
         document |= {"primary_model": primary, "model_order": list(models.names)}
@@ -124,7 +130,16 @@ def _judged(request: Request, models: _Models, settings: Settings) -> tuple[Eval
         raise NotEstimable(f"the predictions cannot be judged: {said}") from error
 
 
-def _request(work: Workshop, bundle: Bundle) -> Request:
+def _assigned(table: Table, bundle: Bundle) -> bool:
+    """Whether the model that predicted a patient put everybody into one of the bundle's groups."""
+    cuts = bundle.contract.cutpoints
+    cells = zip(table.column("risk"), table.column("risk_group"), strict=True)
+    return cuts is not None and all(
+        group in cuts.names for risk, group in cells if risk is not None
+    )
+
+
+def _request(work: Workshop, bundle: Bundle, *, assigned: bool) -> Request:
     return Request(
         predictions=work.opened.run_dir / "predictions.csv",
         time="time",
@@ -133,6 +148,7 @@ def _request(work: Workshop, bundle: Bundle) -> Request:
         cohort="cohort",
         risks=("risk",),
         risk_score="risk_score",
+        risk_group="risk_group" if assigned else None,
         horizons=bundle.contract.horizons,
         time_unit=work.opened.study.endpoint.time_unit,
     )

@@ -122,7 +122,8 @@ def _incidence(evaluation: Evaluation) -> ShownFigure:
     source = (
         f"Groups are thirds of these patients by the {grouping.scale} (cut at {cuts}): exploratory."
         if grouping.exploratory
-        else f"Groups are cut at {cuts} of the {grouping.scale}."
+        else f"Groups are cut at {cuts} of the {grouping.scale}"
+        f"{', out of fold at each fold’s own cutpoints' if grouping.assigned else ''}."
     )
     return ShownFigure(
         title="Cumulative incidence by risk group",
