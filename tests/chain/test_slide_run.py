@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from unittest.mock import patch
 
@@ -21,9 +22,11 @@ from metastra.bundle.loading import open_bundle
 from metastra.errors import DataError, LockedError, MissingExtra
 from metastra.pipeline import lock
 from metastra.signing import generate_key, load_private
+from metastra.storage import read_record
 from metastra.survival.concordance import concordance
 from metastra.survival.outcome import Outcome
 from metastra.training import slide_network
+from metastra.version import VERSION
 
 pytestmark = pytest.mark.slow
 
@@ -114,6 +117,8 @@ def test_run_json_and_models_json_say_what_was_chosen(finished):
         assert chosen["slides"]["chosen"] in [one["setting"] for one in chosen["slides"]["tried"]]
         assert chosen["slides"]["why"]
     assert decided["without_slide_score"] == []
+    record = read_record(finished / "run", "folds/fold-0")
+    assert record.recipe.settings["software"] == {"metastra": VERSION, "torch": version("torch")}
 
 
 def test_a_fold_is_predicted_by_models_that_never_saw_it(spoiled):
@@ -298,6 +303,19 @@ def test_slides_that_are_not_read_are_neither_trained_on_nor_counted_as_tiles(tm
         assert (found[patient]["risk"], found[patient]["n_tiles"]) == ("", "0")
     assert int(found["south-003"]["n_tiles"]) > 0
     assert open_bundle(folder / "run/bundle").development.slides.patients == SIZES["north"] - 1
+
+
+def test_slides_of_a_cohort_that_promises_none_are_named_as_not_read(tmp_path):
+    """They are listed, so "none is given" would be untrue."""
+    folder = write_study(tmp_path / "study")
+    path = folder / "study.toml"
+    text = path.read_text()
+    place = text.index('name = "south"')
+    path.write_text(f"{text[:place]}require_slides = false\n{text[place:]}")
+    run(folder)
+    reasons = {row["reason"] for row in table(folder) if row["cohort"] == "south"}
+    assert reasons
+    assert all("not read: its file is not there, or its cohort has" in one for one in reasons)
 
 
 def test_without_torch_a_run_stops_before_slides_are_read(tmp_path, monkeypatch):

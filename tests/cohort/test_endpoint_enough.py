@@ -52,6 +52,14 @@ def test_events_in_development(
     assert [item.code for item in found] == expected
 
 
+def test_below_ten_events_it_is_said_that_no_model_is_fitted() -> None:
+    """The run would find out after hours of extraction."""
+    [few] = event_problems({"north": endpoint(9)}, DEVELOPMENT, parameters=1)
+    assert few.found.startswith("9 events in development for 1 parameter; ")
+    assert few.found.endswith("below 10 events no model is fitted")
+    assert event_problems({"north": endpoint(10)}, DEVELOPMENT, parameters=1) == []
+
+
 def test_events_of_several_development_cohorts_are_added() -> None:
     """They are fitted together."""
     both = {"north": endpoint(3), "west": endpoint(2)}

@@ -453,3 +453,19 @@ def test_settings_out_of_range_are_refused(wrong):
     """A setting that makes no sense ends before any computing."""
     with pytest.raises(ConfigError):
         Settings(**wrong)
+
+
+def test_no_interval_of_a_difference_leaves_what_is_possible():
+    """With four events Student's t is wide; two AUCs do not differ by more than 1."""
+    rng = np.random.default_rng(3)
+    y = Outcome(time=[1, 2, 3, 4, 5, 6, 7, 8], event=[1, 1, 1, 1, 0, 0, 0, 0])
+    risks = rng.uniform(0.2, 0.8, (8, 1))
+    base = rng.uniform(0.2, 0.8, (8, 1))
+    rows = evaluate(
+        Patients(outcome=y, horizons=(4.5,), risks=risks, baseline=base), Settings(bootstrap=0)
+    ).to_json()["added_value"]["differences"]
+    ends = [(row["lower"], row["upper"]) for row in rows if row["measure"] != "ipa"]
+    known = [pair for pair in ends if None not in pair]
+    assert known
+    assert all(-1.0 <= low <= high <= 1.0 for low, high in known)
+    assert any(low == -1.0 or high == 1.0 for low, high in known)

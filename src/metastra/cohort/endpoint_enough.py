@@ -11,7 +11,10 @@ from metastra.cohort.endpoint_built import BuiltEndpoint
 from metastra.errors import Problem, Where
 from metastra.units import TimeUnit, from_days
 
-__all__ = ["enough_problems", "event_problems", "horizon_problems"]
+__all__ = ["FEWEST_FOR_A_MODEL", "enough_problems", "event_problems", "horizon_problems"]
+
+FEWEST_FOR_A_MODEL = 10
+"""With fewer events of interest in development no model is fitted."""
 
 _FEWEST_EVENTS = 2
 _EVENTS_PER_PARAMETER = 10
@@ -83,7 +86,10 @@ def event_problems(
         wanted = f"at least {needed}" + (f" for {folds} folds" if folds > _FEWEST_EVENTS else "")
         problems.append(problem("EP014", _events(events, "development"), expected=wanted))
     elif inside and parameters and events < _EVENTS_PER_PARAMETER * parameters:
-        found = f"{_events(events, 'development')} for {parameters} parameters"
+        found = f"{_events(events, 'development')} for {parameters} parameter"
+        found += "s" if parameters > 1 else ""
+        if events < FEWEST_FOR_A_MODEL:
+            found += f"; below {FEWEST_FOR_A_MODEL} events no model is fitted"
         expected = f"at least {_EVENTS_PER_PARAMETER} per parameter"
         problems.append(problem("EP015", found, expected=expected))
     for cohort, one in endpoints.items():

@@ -92,7 +92,7 @@ def _difference(
         models["baseline"], models["model"] = found.reference, found.candidate
         return with_interval(
             found.estimate,
-            lambda df: found.interval(LEVEL, df=df),
+            lambda df: _within(found.interval(LEVEL, df=df), measure),
             draws=draws,
             name=f"delta {measure}{at}",
             estimator=estimator,
@@ -104,6 +104,13 @@ def _difference(
 
     found = attempt(estimate, method=estimator, n=patients.n, events=events, horizon=horizon)
     return {"measure": measure, **models, **found.to_json()}
+
+
+def _within(limits: tuple[float, float], measure: str) -> tuple[float, float]:
+    """End an interval where no difference of the measure can be; IPA has no lower end."""
+    if measure == "ipa":
+        return limits
+    return max(limits[0], -1.0), min(limits[1], 1.0)
 
 
 def _likelihood_ratio(patients: Patients) -> Estimate:

@@ -128,7 +128,8 @@ def mean_difference(
     first = np.asarray(reference, dtype=np.float64)
     second = np.asarray(candidate, dtype=np.float64)
     differences, errors, n, events = [], [], 0, 0
-    for name in _names(folds):
+    names = _names(folds)
+    for name in names:
         rows = _rows(folds, name) & np.isfinite(first) & np.isfinite(second)
         if not rows.any():
             continue
@@ -143,13 +144,15 @@ def mean_difference(
         return _none(_DIFFERENCE, n, events, "no fold has a comparable pair")
     centre = float(np.mean(differences))
     half = t_quantile(0.95, _freedom(events)) * _error(errors)
+    without = len(names) - len(differences)
     return Estimate(
         estimate=centre,
-        lower=centre - half,
-        upper=centre + half,
+        lower=max(centre - half, -1.0),
+        upper=min(centre + half, 1.0),
         method=_DIFFERENCE,
         n=n,
         events=events,
+        reason=f"{without} of {len(names)} folds have no comparable pair" if without else None,
     )
 
 

@@ -114,8 +114,8 @@ def risk_map(
     slides : ndarray of int64, shape (n,)
         Which of the patient's slides each tile lies on.
     per_score : float
-        Log relative hazard of the risk model for one unit of the slide score; negative where the
-        risk model turns the score round.
+        Log relative hazard of the risk model for one unit of the slide score; not negative in a
+        model that was fitted here.
 
     Returns
     -------

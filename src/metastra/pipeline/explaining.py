@@ -98,7 +98,7 @@ def slope_of(bundle: Bundle) -> float:
     Returns
     -------
     float
-        Negative where the risk model turns the score round.
+        Log relative hazard for one unit of the slide score; not negative in a model fitted here.
 
     Raises
     ------

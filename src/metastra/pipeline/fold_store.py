@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from metastra.training.clinical_bundle import risk_task
 from metastra.training.fold_models import FoldPrediction, predict_fold
 from metastra.training.out_of_fold import penalty_groups
 from metastra.training.slide_bundle import slide_task
+from metastra.version import VERSION
 
 if TYPE_CHECKING:
     from metastra.pipeline.workshop import Workshop
@@ -99,5 +101,20 @@ def _one(work: Workshop, fold: Fold) -> tuple[NDArray[np.int64], FoldPrediction]
 def _recipe(work: Workshop, fold: Fold) -> Recipe:
     run_dir = work.opened.run_dir
     parents = {name: product_parent(run_dir, name) for name in ("cohort", "splits", "features")}
-    settings = {"fold": fold.name, "layout": 1, "seed": work.opened.study.study.seed}
+    # a run that goes on after an upgrade must not mix models of two versions
+    software = {"metastra": VERSION, "torch": _torch_version()}
+    settings: dict[str, Any] = {
+        "fold": fold.name,
+        "layout": 1,
+        "seed": work.opened.study.study.seed,
+        "software": software,
+    }
     return Recipe(kind="fold", parents=parents, settings=settings | declared(work.opened.study))
+
+
+def _torch_version() -> str | None:
+    """Read the version without importing it; None where it is not installed."""
+    try:
+        return metadata.version("torch")
+    except metadata.PackageNotFoundError:
+        return None

@@ -19,6 +19,8 @@ from metastra.training.slide_bundle import SlideEvidence, slide_evidence
 
 __all__ = ["StudyBags", "study_bags"]
 
+_UNREAD = "not read: its file is not there, or its cohort has require_slides = false"
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StudyBags:
@@ -98,6 +100,7 @@ def study_bags(run_dir: Path, cohort: Cohort, pseudonyms: Pseudonyms) -> StudyBa
             name = pseudonyms.slide(f"{patient.cohort}/{slide.filename}")
             row = by_name.get(name)
             if row is None:
+                gone.append(f"{name}: {_UNREAD}")
                 continue
             if row["state"] == "done" and row["n_tiles"]:
                 opener = partial(_open, store, name)

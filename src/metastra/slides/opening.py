@@ -6,6 +6,7 @@ cannot be read, which is then named when it is asked for.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from pathlib import Path
@@ -64,11 +65,10 @@ def open_slide(
         slide = _reader_for(path)(path, mpp=mpp, mpp_source=mpp_source)
     except OSError as error:  # a disk that fails, or a file that went away meanwhile
         raise slide_error("SL001", path.name, error.strerror or str(error)) from error
-    try:
+    with contextlib.ExitStack() as refused:
+        refused.callback(slide.close)
         _require_substance(slide.info, size_bytes)
-    except BaseException:
-        slide.close()
-        raise
+        refused.pop_all()
     return slide
 
 

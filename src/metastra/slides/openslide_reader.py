@@ -9,6 +9,7 @@ it decodes the whole level at once.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 from typing import Self
@@ -74,13 +75,12 @@ class OpenSlideReader:
         self._path = path
         self._closed = False
         self._handle = self._open()
-        self._stream = path.open("rb")
-        self._pieces = Pieces(self._stream)
-        try:
+        with contextlib.ExitStack() as refused:
+            refused.callback(self._handle.close)
+            self._stream = refused.enter_context(path.open("rb"))
+            self._pieces = Pieces(self._stream)
             self._info = self._describe(mpp, mpp_source)
-        except BaseException:
-            self.close()
-            raise
+            refused.pop_all()
         direct = self._info.vendor in DIRECT_VENDORS
         self._planes = direct_planes(path, self._info.levels) if direct else {}
         self._proven: set[int] = set()

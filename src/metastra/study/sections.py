@@ -290,6 +290,8 @@ class ValidationSection(_Section):
     inner_folds: int = Field(default=0, ge=0, le=50)
     """Folds inside each training part for choosing settings; 0 for none."""
     repeats: int = Field(default=1, ge=1, le=1000)
+    """How often the folds are drawn; models of a run are fitted on the first, the others are stored
+    for other software."""
     group: tuple[str, ...] = ("PATIENT",)
     """Columns whose values must not stand on both sides; PATIENT always holds."""
     leave_one_cohort_out: bool = False

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from metastra.bundle.contract import Cutpoints
 from metastra.bundle.linear import CAUSES, LinearModel
 from metastra.bundle.parts import PenaltyChoice
+from metastra.cohort.endpoint_enough import FEWEST_FOR_A_MODEL
 from metastra.errors import NotEstimable
 from metastra.survival.cox import CoxModel, fit_cox
 from metastra.survival.outcome import Outcome
@@ -26,7 +27,7 @@ __all__ = ["FEWEST_EVENTS", "LayerFit", "RiskTask", "fit_layer"]
 _Array = NDArray[np.float64]
 _Mask = NDArray[np.bool_]
 
-FEWEST_EVENTS = 10
+FEWEST_EVENTS = FEWEST_FOR_A_MODEL
 """With fewer events of interest no model is fitted; with fewer competing ones their hazard has no
 coefficients."""
 
