@@ -117,6 +117,26 @@ def test_an_open_edge_is_marked_along_its_line_only():
     assert 0 < found.mean() < 0.05
 
 
+def test_a_black_frame_is_no_bubble_around_the_whole_picture():
+    """Crops come with one; what it holds is judged like any picture."""
+    picture = with_tissue(glass(400, 400), tissue_density(300, 300, 8.0), 50, 50)
+    framed = picture.copy()
+    framed[:3], framed[-3:], framed[:, :3], framed[:, -3:] = 0, 0, 0, 0
+    found = bubble_map(Light.of(framed, 8.0))
+    assert not found[8:-8, 8:-8].any()
+    inside = (slice(8, -8), slice(8, -8))
+    whole = find_tissue(picture, mpp=8.0)[inside]
+    assert (find_tissue(framed, mpp=8.0)[inside] == whole).mean() > 0.99
+
+
+def test_a_picture_too_small_for_an_edge_has_none():
+    """250 px at 0.5 µm are 125 µm; the dark chain of nuclei in it is no cover slip."""
+    picture = glass(250, 250)
+    picture[120:124] = 60
+    assert bubble_map(Light.of(picture, None)).any()
+    assert not bubble_map(Light.of(picture, 0.5)).any()
+
+
 def test_thick_or_short_dark_things_are_no_edges():
     """A blob of pigment and a fleck are not long and thin."""
     picture = glass(400, 400)

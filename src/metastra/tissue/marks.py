@@ -119,11 +119,16 @@ def bubble_map(light: Light) -> NDArray[np.bool_]:
 
     Notes
     -----
+    A line that reaches all four sides is the frame of a picture, which is marked while what it
+    holds is not.  In a picture smaller than 400 µm there is no room for an edge, and none is found.
+
     Known errors: hairs and scratches look the same; a bubble whose edge leaves the picture is
     marked along its edge only; a bubble without a dark edge is not seen.
     """
     thin_px = light.length_px(60.0, 12)
     long_px = light.length_px(400.0, max(light.mean.shape) // 6)
+    if long_px > max(light.mean.shape):
+        return np.zeros(light.mean.shape, dtype=bool)
     long_px = min(long_px, max(light.mean.shape) // 3)
     dark = (light.mean >= _EDGE_MEAN) & (light.chroma <= _EDGE_CHROMA * light.mean)
     if light.dark.any():
@@ -132,16 +137,17 @@ def bubble_map(light: Light) -> NDArray[np.bool_]:
     if not dark.any():
         return dark
     labels, _ = ndimage.label(dark, _EIGHT)
-    keep = np.zeros(labels.max() + 1, dtype=bool)
+    keep, frame = (np.zeros(labels.max() + 1, dtype=bool) for _ in range(2))
     for number, place in enumerate(ndimage.find_objects(labels), start=1):
         height, width = (part.stop - part.start for part in place)
         if max(height, width) < long_px:
             continue
         piece = np.pad(labels[place] == number, 1)
-        keep[number] = 2 * ndimage.distance_transform_cdt(piece, "chessboard").max() <= thin_px
-    line = keep[labels]
-    around = ndimage.binary_dilation(line, _EIGHT, iterations=max(thin_px // 4, 1))
-    filled: NDArray[np.bool_] = ndimage.binary_fill_holes(around)
+        thin = 2 * ndimage.distance_transform_cdt(piece, "chessboard").max() <= thin_px
+        whole = (height, width) == labels.shape
+        keep[number], frame[number] = thin and not whole, thin and whole
+    line = ndimage.binary_dilation(keep[labels], _EIGHT, iterations=max(thin_px // 4, 1))
+    filled: NDArray[np.bool_] = ndimage.binary_fill_holes(line) | frame[labels]
     return filled
 
 

@@ -33,7 +33,7 @@ __all__ = [
 
 ARTEFACTS: tuple[str, ...] = ("blur", "pen", "fold", "bubble", "fading", "dark", "blank")
 """Everything that is mapped, in the order of tables."""
-MEASURES_VERSION = 3
+MEASURES_VERSION = 4
 """Raised whenever the same slide would get other numbers, so that stored ones are made again."""
 MAP_MPP = 8.0
 """Micrometres per pixel of the maps of a whole slide."""
