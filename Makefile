@@ -15,6 +15,8 @@ $(VENV)/.core: pyproject.toml constraints-cpu.txt
 
 $(VENV)/.dev: pyproject.toml constraints-cpu.txt $(VENV)/.core
 	$(PIP) -e '.[dev,xcheck]'
+	@# a referee of our networks; without what it declares, for its torchvision needs a CUDA torch
+	$(PIP) --no-deps 'timm>=1.0.20'
 	@touch $@
 
 $(VENV)/.bench: pyproject.toml constraints-cpu.txt $(VENV)/.dev

@@ -143,11 +143,16 @@ def test_every_field_of_the_card_is_in_its_digest():
         "feature_names": ("mean", "variance"),
         "engine": "torch",
         "precision": "bfloat16",
+        "pooling": "class",
+        "mean": (0.5, 0.5, 0.5),
+        "std": (0.5, 0.5, 0.5),
     }
     assert set(changed) == {field.name for field in dataclasses.fields(EncoderCard)}
     digests = {CARD.digest}
     for key, value in changed.items():
         extra = {"feature_names": ("mean",)} if key == "dimension" else {}
+        if key in ("mean", "std"):
+            extra = {"std" if key == "mean" else "mean": (0.25, 0.25, 0.25)}
         digests.add(dataclasses.replace(CARD, **{key: value}, **extra).digest)
 
     assert len(digests) == len(changed) + 1

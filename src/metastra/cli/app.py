@@ -12,6 +12,7 @@ from metastra.cli import (
     demo,
     design,
     doctor,
+    encoders,
     endpoints,
     evaluate,
     explain,
@@ -77,5 +78,6 @@ for _module in (
     endpoints,
     demo,
     doctor,
+    encoders,
 ):
     _module.register(app)

@@ -46,6 +46,11 @@ class EncoderCard:
         What computes, for instance ``"numba"`` or ``"torch"``.
     precision : {"float32", "float16", "bfloat16", "int8"}
         In which precision it computes; what comes out is float32 always.
+    pooling : str
+        How the tokens of a tile become its features; empty where there are no tokens.
+    mean, std : tuple of float
+        By which the channels of a tile are normalised, on the scale from 0 to 1; empty where they
+        are not.
 
     Raises
     ------
@@ -82,6 +87,9 @@ class EncoderCard:
     feature_names: tuple[str, ...]
     engine: str
     precision: Literal["float32", "float16", "bfloat16", "int8"]
+    pooling: str = ""
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.name or not self.revision or not self.licence or not self.engine:
@@ -98,6 +106,11 @@ class EncoderCard:
             raise ValueError(
                 f"encoder {self.name!r} has {self.dimension} features and {len(set(names))} "
                 f"different names in {len(names)}; expected one name each, or none at all"
+            )
+        if len(self.mean) != len(self.std) or (self.std and min(self.std) <= 0):
+            raise ValueError(
+                f"mean and std of encoder {self.name!r} are {self.mean} and {self.std}; expected "
+                "one each for every channel, std above 0"
             )
         digest = self.weights_sha256
         if digest is not None and (len(digest) != 64 or set(digest) - set("0123456789abcdef")):
@@ -117,11 +130,22 @@ class EncoderCard:
         Returns
         -------
         dict
-            One key per field; the names as a list.
+            One key per field, tuples as lists.  Pooling and normalisation are left out where an
+            encoder has none, so that such cards keep the digest that they had before these fields
+            were added.
         """
         plain = dataclasses.asdict(self)
-        plain["feature_names"] = list(self.feature_names)
+        for key in ("feature_names", "mean", "std"):
+            plain[key] = list(plain[key])
+        for key in ("pooling", "mean", "std"):
+            if not plain[key]:
+                del plain[key]
         return plain
+
+    @property
+    def computed_by(self) -> str:
+        """Engine and precision in one word, as `--engine` takes them."""
+        return f"{self.engine}-{self.precision}"
 
     @property
     def digest(self) -> str:

@@ -1,0 +1,189 @@
+"""Engines that compute a network: plain torch, bfloat16, OpenVINO, ONNX Runtime, a GPU."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from metastra.encoders.engine_names import require_engine
+from metastra.encoders.network_encoder import Runner
+from metastra.errors import ConfigError
+from metastra.models.tile_network import TileNetwork
+
+__all__ = ["bfloat16_is_fast", "make_runner"]
+
+_TORCH_TYPES = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+_OPENVINO_TYPES = {"float32": "f32", "bfloat16": "bf16"}
+
+
+def make_runner(
+    network: TileNetwork, engine: str, precision: str, *, batch: int, tile_px: int
+) -> Runner:
+    """Bring a network onto an engine.
+
+    Parameters
+    ----------
+    network : TileNetwork
+        In float32; it belongs to the runner afterwards.
+    engine, precision : str
+        As `metastra.encoders.engine_names.engine_parts` gives them.
+    batch : int
+        Tiles in each call.
+    tile_px : int
+        Side of a tile in pixels.
+
+    Returns
+    -------
+    callable
+        From `batch` tiles to their features.
+
+    Raises
+    ------
+    MissingExtra
+        If the engine's package is not installed.
+    ConfigError
+        If there is no GPU for an engine that needs one.
+    """
+    require_engine(engine)
+    if engine == "openvino":
+        return _openvino(network, precision, batch, tile_px)
+    if engine == "onnxruntime":
+        return _onnxruntime(network, batch, tile_px)
+    if engine == "torch-cuda":
+        from metastra.encoders.gpu import make_gpu_runner
+
+        if not torch.cuda.is_available():
+            raise ConfigError(
+                "engine 'torch-cuda' needs an NVIDIA GPU that torch can use; none is here"
+            )
+        return make_gpu_runner(network, _TORCH_TYPES[precision], device="cuda", batch=batch)
+    return _torch(network, precision)
+
+
+def bfloat16_is_fast() -> bool:
+    """Say whether this processor multiplies bfloat16 itself.
+
+    Returns
+    -------
+    bool
+        False where the operating system does not say.
+    """
+    try:
+        told = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return "avx512_bf16" in told or "amx_bf16" in told
+
+
+def _torch(network: TileNetwork, precision: str) -> Runner:
+    network.in_precision(_TORCH_TYPES[precision])
+
+    def run(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            found: NDArray[np.float32] = network(torch.from_numpy(tiles)).numpy()
+        return found
+
+    return run
+
+
+def _openvino(network: TileNetwork, precision: str, batch: int, tile_px: int) -> Runner:
+    import openvino
+
+    example = torch.zeros((batch, tile_px, tile_px, 3), dtype=torch.uint8)
+    with _quiet():
+        model = openvino.convert_model(torch.export.export(network, (example,)))
+    compiled = openvino.Core().compile_model(
+        model,
+        "CPU",
+        {
+            "INFERENCE_PRECISION_HINT": _OPENVINO_TYPES[precision],
+            "INFERENCE_NUM_THREADS": _threads(),
+            "NUM_STREAMS": 1,
+        },
+    )
+    return _compiled(compiled)
+
+
+def _compiled(compiled: Any) -> Runner:
+    request = compiled.create_infer_request()
+
+    def run(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = request.infer([tiles])[0]
+        return found.astype(np.float32)
+
+    return run
+
+
+def _onnxruntime(network: TileNetwork, batch: int, tile_px: int) -> Runner:
+    example = torch.zeros((batch, tile_px, tile_px, 3), dtype=torch.uint8)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        with _quiet():
+            torch.onnx.export(network, (example,), str(path), input_names=["tiles"], verbose=False)
+        return onnx_session(path)
+
+
+def onnx_session(path: Path) -> Runner:
+    """Load an ONNX file into ONNX Runtime.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file; what it keeps outside itself lies beside it.
+
+    Returns
+    -------
+    callable
+        From one array to the file's first output.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = _threads()
+    options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        str(path), sess_options=options, providers=["CPUExecutionProvider"]
+    )
+    given = session.get_inputs()[0].name
+
+    def run(tiles: NDArray[Any]) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = session.run(None, {given: tiles})[0]
+        return found
+
+    return run
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep to ourselves what the exporters say of their own future and of absent torchvision."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export")]
+    before = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", category=DeprecationWarning)
+        warnings.simplefilter("ignore", category=FutureWarning)
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, before, strict=True):
+                logger.setLevel(level)
+
+
+def _threads() -> int:
+    """As many as the worker may use, which is what torch was told."""
+    return int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
