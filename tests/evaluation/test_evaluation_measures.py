@@ -184,6 +184,81 @@ def test_few_events_take_the_formula_and_say_so():
     assert "percentile bootstrap of patients, 100 draws" in many["method"]
 
 
+def drawn_numbers(document):
+    """Every number that is drawn, by its place."""
+    last = document["calibration"][-1]
+    found = {key: document["discrimination"][key] for key in ("harrell", "uno")}
+    found |= {"auc": document["discrimination"]["auc"][-1]}
+    found |= {key: document["overall"][key][-1] for key in ("brier", "ipa")}
+    found |= {"integrated": document["overall"]["integrated_brier"]}
+    found |= {key: last[key] for key in last if key not in ("horizon", "curve", "groups")}
+    for group in document["risk_groups"]["groups"]:
+        found["risk of " + group["name"]] = group["risk_at_horizon"]
+    for row in document["added_value"]["differences"]:
+        found["delta " + row["measure"]] = row
+    del found["slope_hazard"]
+    return found
+
+
+@pytest.mark.parametrize(("n", "few"), [(120, True), (900, False)])
+def test_the_percentiles_of_the_draws_stand_beside_every_interval(n, few):
+    """Whichever interval is shown, the other is there; the shown one is named by its method."""
+    one = made(n, seed=3)
+    noise = np.random.default_rng(0).normal(size=(n, 1))
+    patients = replace(one, baseline=-np.expm1(np.log1p(-one.risks) * np.exp(noise)))
+    numbers = drawn_numbers(evaluate(patients, Settings(bootstrap=200, seed=2)).to_json())
+
+    for name, number in numbers.items():
+        beside = number["bootstrap"]
+        assert beside["draws"] == 200, name
+        assert beside["lower"] < beside["upper"], name
+        shown = (number["lower"], number["upper"])
+        taken = "percentile bootstrap" in number["method"]
+        assert taken == (shown == (beside["lower"], beside["upper"])), name
+    assert ("percentile bootstrap" in numbers["auc"]["method"]) is not few
+    assert "percentile bootstrap" not in numbers["intercept"]["method"]
+    assert "percentile bootstrap" not in numbers["risk of high"]["method"]
+
+
+def test_without_draws_the_reason_stands_beside():
+    """No bootstrap leaves the place empty and says why."""
+    numbers = drawn_numbers(evaluate(made(120, seed=3), NONE).to_json())
+    assert {number["bootstrap"]["lower"] for number in numbers.values()} == {None}
+    assert numbers["auc"]["bootstrap"]["reason"] == "no bootstrap was asked for"
+
+
+def test_a_risk_does_not_claim_student_s_t():
+    """The spread of a risk follows from the risk: the normal quantile is used, and said."""
+    last = evaluate(made(60, seed=2), NONE).to_json()["calibration"][-1]
+    assert last["observed"]["events"] < FEW_EVENTS
+    assert "Student" not in last["observed"]["method"] + last["expected"]["method"]
+    assert "Student" in last["oe_ratio"]["method"]
+
+
+def test_a_slope_that_explodes_is_named():
+    """EV040: right risks, 16 events, a slope of 4.8; the hazards' slope of the same is 1.4."""
+    rng = np.random.default_rng(309)
+    n = 160
+    hazard = 0.0386 * np.exp(rng.normal(size=n))
+    first, other = rng.exponential(1.0 / hazard), rng.exponential(25.0, n)
+    ends = np.minimum(np.minimum(first, other), rng.uniform(1.0, 5.0, n))
+    event = np.where(ends == first, 1, np.where(ends == other, 2, 0))
+    both = hazard + 0.04
+    risk = hazard / both * -np.expm1(-2.0 * both)
+    patients = Patients(
+        outcome=Outcome(time=ends, event=event), horizons=(2.0,), risks=risk[:, None]
+    )
+
+    document = evaluate(patients, NONE).to_json()
+
+    last = document["calibration"][0]
+    assert last["slope"]["estimate"] > 4.0
+    assert last["slope_hazard"]["estimate"] == pytest.approx(1.44, abs=0.01)
+    assert last["slope_hazard"]["lower"] < 1.0
+    assert status(document, "EV040") == "issue"
+    assert status(evaluate(made(900), NONE).to_json(), "EV040") == "passed"
+
+
 def test_a_score_alone_is_ranked_and_not_calibrated():
     """Without risks the order is judged, the scale is null with its reason."""
     one = made(300, competing=False)

@@ -46,8 +46,9 @@ def test_panel_equals_the_single_measures(controls):
         auc = dynamic_auc(y, risk, horizon, controls=controls)
         assert found["auc" + at] == pytest.approx(auc.estimate)
         assert found["oe_ratio" + at] == pytest.approx(observed_expected(y, risk, horizon).ratio)
-        slope = weak_calibration(y, risk, horizon).slope.estimate
-        assert found["slope" + at] == pytest.approx(slope, abs=1e-6)
+        weak = weak_calibration(y, risk, horizon)
+        assert found["slope" + at] == pytest.approx(weak.slope.estimate, abs=1e-6)
+        assert found["intercept" + at] == pytest.approx(weak.intercept.estimate, abs=1e-6)
         assert found["brier" + at] == pytest.approx(brier.estimate)
         assert found["ipa" + at] == pytest.approx(brier.ipa)
 
@@ -88,7 +89,7 @@ def test_a_draw_without_events_fails_and_is_not_a_number():
     assert np.isnan(panel(np.zeros(100))).all()
 
 
-def test_certain_risks_leave_only_the_slope_open():
+def test_certain_risks_leave_only_slope_and_intercept_open():
     """A risk of exactly 1 has no complementary log-log; everything else is computed."""
     y, x, risks, grid = cohort(5, 100)
     risks[0, 0] = 1.0
@@ -96,8 +97,9 @@ def test_certain_risks_leave_only_the_slope_open():
     found = ValidationPanel(y, x, risks, grid)
     values = dict(zip(found.names, found(), strict=True))
 
-    assert np.isnan(values["slope@3"])
-    assert np.isfinite([value for name, value in values.items() if name != "slope@3"]).all()
+    open_ones = {"slope@3", "intercept@3"}
+    assert np.isnan([values[name] for name in open_ones]).all()
+    assert np.isfinite([v for name, v in values.items() if name not in open_ones]).all()
 
 
 def test_bad_input_is_refused_before_the_first_draw():

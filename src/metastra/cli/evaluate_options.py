@@ -27,6 +27,7 @@ __all__ = [
     "Horizon",
     "Id",
     "Imputations",
+    "KnownAt",
     "Landmark",
     "LastNegative",
     "LowRiskLimit",
@@ -122,6 +123,15 @@ Adjust = Annotated[
         help="Covariates beside the predictions, such as stage; COL:category or COL:number.",
     ),
 ]
+KnownAt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--known-at",
+        metavar="COL=TIME_COL",
+        help="When a column of --adjust, --subgroup or --treatment became known, on the clock of "
+        "--time, empty if never reached: later than the start is refused (EV016); repeat.",
+    ),
+]
 Describe = Annotated[
     list[str] | None,
     typer.Option("--describe", metavar="COL", help="Further columns of table 1; as --adjust."),
@@ -172,7 +182,7 @@ Pdf = Annotated[
 
 _NUMBERS = frozenset({"--horizon", "--cutpoint", "--threshold", "--landmark"})
 _WORDS = frozenset(
-    {"--risk", "--baseline-risk", "--subgroup", "--accept", "--adjust", "--describe"}
+    {"--risk", "--baseline-risk", "--subgroup", "--accept", "--adjust", "--describe", "--known-at"}
 )
 
 

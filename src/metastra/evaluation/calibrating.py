@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from metastra.survival.calibration_curve import (
     loess_curve,
     spline_curve,
 )
+from metastra.survival.hazard_slope import hazard_slope
 from metastra.survival.horizon import events_by
 from metastra.survival.intervals import normal_quantile, probability_interval
 from metastra.survival.outcome import Outcome
@@ -45,6 +47,7 @@ _METHODS = {
     "expected": "mean of the risks",
     "oe_ratio": "observed / expected",
     "slope": "slope of pseudo-observations on log(-log(1 - risk))",
+    "slope_hazard": "slope of a proportional-hazards model on log(-log(1 - risk))",
     "intercept": "intercept of pseudo-observations, slope held at 1",
     "ici": "integrated calibration index",
     "e50": "E50, median distance of the calibration curve from the risks",
@@ -63,13 +66,14 @@ def calibration(patients: Patients, draws: Draws, settings: Settings) -> list[di
     draws : Draws
         For the intervals.
     settings : Settings
-        Draws and seed of the intervals of ICI, E50 and E90.
+        Draws and seed of the intervals of ICI, E50 and E90, which are left out where the redrawn
+        curves do not hold the distance itself.
 
     Returns
     -------
     list of dict
-        For each horizon ``observed``, ``expected``, ``oe_ratio``, ``slope``, ``intercept``,
-        ``ici``, ``e50``, ``e90``, and ``curve`` and ``groups`` for the plot.
+        For each horizon ``observed``, ``expected``, ``oe_ratio``, ``slope``, ``slope_hazard``,
+        ``intercept``, ``ici``, ``e50``, ``e90``, and ``curve`` and ``groups`` for the plot.
 
     Notes
     -----
@@ -89,7 +93,7 @@ def _at(patients: Patients, draws: Draws, settings: Settings, position: int) -> 
         return {"horizon": horizon, **numbers, "curve": None, "groups": []}
     risk = patients.risks[:, position]
     large = _in_the_large(patients, draws, risk, horizon)
-    weak = _weak(patients, draws, risk, horizon)
+    weak = _weak(patients, draws, risk, horizon) | _by_hazards(patients, risk, horizon)
     curve = _curve(patients.outcome, risk, horizon)
     numbers = {key: value.to_json() for key, value in (large | weak).items()}
     numbers |= _distances(patients, settings, risk, horizon, curve)
@@ -149,6 +153,8 @@ def _in_the_large(
                 n=found.n,
                 events=found.events,
                 horizon=horizon,
+                # the spread of a risk follows from the risk itself, and expected has no event in it
+                by_events=key == "oe_ratio",
             )
 
         return one
@@ -166,18 +172,20 @@ def _weak(patients: Patients, draws: Draws, risk: _Array, horizon: float) -> dic
         def one() -> Estimate:
             found: WeakCalibration = weak_calibration(patients.outcome, risk, horizon)
             part = found.slope if key == "slope" else found.intercept
-            return with_interval(
+            name = f"model {key}@{horizon:g}"
+            number = with_interval(
                 part.estimate,
                 lambda df: part.interval(LEVEL, df=df),
-                # the intercept is not among the draws: its sandwich interval is taken
-                draws=draws if key == "slope" else Draws(sample=None, reason="not drawn"),
-                name=f"model {key}@{horizon:g}",
+                draws=draws if key == "slope" else Draws(sample=None),
+                name=name,
                 estimator=_METHODS[key],
                 analytic_words="sandwich standard error",
                 n=found.n,
                 events=found.events,
                 horizon=horizon,
             )
+            # the intercept is shown with its sandwich interval, whatever the number of events
+            return replace(number, bootstrap=draws.beside(name))
 
         return one
 
@@ -185,6 +193,28 @@ def _weak(patients: Patients, draws: Draws, risk: _Array, horizon: float) -> dic
         key: attempt(make(key), method=_METHODS[key], n=patients.n, events=events, horizon=horizon)
         for key in ("slope", "intercept")
     }
+
+
+def _by_hazards(patients: Patients, risk: _Array, horizon: float) -> dict[str, Estimate]:
+    """Look at the spread of the risks a second time, by a model that few events suffice for."""
+    model = "Fine and Gray's model" if patients.competing else "Cox's model"
+    method = f"{_METHODS['slope_hazard']} ({model}, follow-up to the horizon); Wald interval"
+    n, events = patients.n, events_by(patients.outcome, horizon)
+
+    def make() -> Estimate:
+        found = hazard_slope(patients.outcome, risk, horizon)
+        lower, upper = found.interval(LEVEL)
+        return Estimate(
+            estimate=found.estimate,
+            lower=lower,
+            upper=upper,
+            method=method,
+            n=n,
+            events=events,
+            horizon=horizon,
+        )
+
+    return {"slope_hazard": attempt(make, method=method, n=n, events=events, horizon=horizon)}
 
 
 def _curve(outcome: Outcome, risk: _Array, horizon: float) -> CalibrationCurve | NotEstimable:
@@ -210,29 +240,27 @@ def _distances(
     """Summarise how far the curve lies from the risks: mean, median and 90th percentile."""
     events = events_by(patients.outcome, horizon)
     limits: dict[str, Limits] = {}
-    how = reason = ""
+    n_draws, reason = 0, ""
     if isinstance(curve, CalibrationCurve):
         try:
             limits, n_draws = _distance_limits(patients, settings, risk, horizon)
-            how = f"; percentile bootstrap of patients, the first {n_draws} draws"
         except NotEstimable as error:
-            reason = f"no interval: {error.reason}"
+            reason = error.reason
 
     def make(key: str) -> Callable[[], Estimate]:
         def one() -> Estimate:
             if isinstance(curve, NotEstimable):
                 raise curve
-            lower, upper = limits.get(key, (None, None))
-            return Estimate(
+            bare = Estimate(
                 estimate=getattr(curve, key),
-                lower=lower,
-                upper=upper,
-                method=f"{_METHODS[key]} ({curve.smoother}){how}",
+                lower=None,
+                upper=None,
+                method=f"{_METHODS[key]} ({curve.smoother})",
                 n=curve.n,
                 events=events,
                 horizon=horizon,
-                reason=reason or None,
             )
+            return _with_redrawn(bare, limits.get(key), n_draws, reason)
 
         return one
 
@@ -242,6 +270,21 @@ def _distances(
         ).to_json()
         for key in _DISTANCES
     }
+
+
+def _with_redrawn(bare: Estimate, found: Limits | None, n_draws: int, reason: str) -> Estimate:
+    """Put the limits of the redrawn curves beside a distance, unless they do not hold it."""
+    if found is None:
+        absent = {"lower": None, "upper": None, "draws": 0, "reason": reason}
+        return replace(bare, reason=f"no interval: {reason}", bootstrap=absent)
+    lower, upper = found
+    drawn = {"lower": lower, "upper": upper, "draws": n_draws}
+    if bare.estimate is None or not lower <= bare.estimate <= upper:
+        # a distance cannot be negative, so every redraw of a wavy curve lies farther off
+        words = "no interval: the redrawn curves all but leave out the curve itself"
+        return replace(bare, reason=words, bootstrap=drawn)
+    how = f"; percentile bootstrap of patients, the first {n_draws} draws"
+    return replace(bare, lower=lower, upper=upper, method=bare.method + how, bootstrap=drawn)
 
 
 def _distance_limits(

@@ -16,7 +16,7 @@ __all__ = ["declared", "with_plan"]
 
 _NO_PLAN = "no plan was given (--plan): no analysis can be called pre-declared"
 _EST = ("estimate", "lower", "upper", "level", "method", "n", "events", "horizon")
-_CALIBRATION = frozenset({"oe_ratio", "slope", "intercept", "ici", "e50", "e90"})
+_CALIBRATION = frozenset({"oe_ratio", "slope", "slope_hazard", "intercept", "ici", "e50", "e90"})
 
 
 def with_plan(request: Request, settings: Settings, plan: Plan) -> tuple[Request, Settings]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +15,7 @@ from metastra.evaluation.estimate import LEVEL, Estimate, Limits
 from metastra.evaluation.patients import Patients, Settings
 from metastra.stats.resampling import Bootstrap, bootstrap
 from metastra.survival.horizon import view_at
+from metastra.survival.incidence_statistic import IncidenceStatistic
 from metastra.survival.net_benefit import NetBenefitStatistic
 from metastra.survival.panel import ValidationPanel
 
@@ -69,6 +71,26 @@ class Draws:
             raise NotEstimable(self.reason or f"{name} was not drawn")
         return self.sample.percentile(self.names.index(name), level=LEVEL)
 
+    def beside(self, name: str) -> dict[str, Any]:
+        """Give the percentile limits as they stand beside the interval that is shown.
+
+        Parameters
+        ----------
+        name : str
+            Of the measure.
+
+        Returns
+        -------
+        dict
+            ``lower``, ``upper`` and ``draws``; without limits their ``reason``.
+        """
+        try:
+            lower, upper = self.percentile(name)
+        except NotEstimable as error:
+            return {"lower": None, "upper": None, "draws": 0, "reason": error.reason}
+        count = 0 if self.sample is None else self.sample.n_replicates
+        return {"lower": lower, "upper": upper, "draws": count}
+
 
 def reachable(patients: Patients) -> list[int]:
     """Find the horizons that follow-up reaches.
@@ -93,7 +115,11 @@ def reachable(patients: Patients) -> list[int]:
     return found
 
 
-def draw(patients: Patients, settings: Settings) -> Draws:
+def draw(
+    patients: Patients,
+    settings: Settings,
+    groups: Mapping[str, NDArray[np.bool_]] | None = None,
+) -> Draws:
     """Draw patients with replacement and compute every measure of both models on each draw.
 
     Parameters
@@ -102,13 +128,16 @@ def draw(patients: Patients, settings: Settings) -> Draws:
         Whom.
     settings : Settings
         Number of draws and seed.
+    groups : mapping of str to ndarray of shape (n,), optional
+        Who belongs to each risk group, by its name.
 
     Returns
     -------
     Draws
         Of ``model`` and, where there is one, ``baseline`` and ``delta``: ``harrell``, ``uno``,
-        ``auc@T``, ``oe_ratio@T``, ``slope@T``, ``brier@T``, ``ipa@T``, ``expected@T``,
-        ``observed@T``, ``integrated_brier`` and ``net_benefit@T at p``; and ``treat all@T at p``.
+        ``auc@T``, ``oe_ratio@T``, ``slope@T``, ``brier@T``, ``ipa@T``, ``intercept@T``,
+        ``expected@T``, ``observed@T``, ``integrated_brier`` and ``net_benefit@T at p``;
+        ``treat all@T at p``; and ``risk of NAME`` of each risk group by the last horizon.
     """
     if settings.bootstrap == 0:
         return Draws(sample=None, reason="no bootstrap was asked for")
@@ -117,7 +146,7 @@ def draw(patients: Patients, settings: Settings) -> Draws:
     kept = reachable(patients)
     if not kept:
         return Draws(sample=None, reason="follow-up reaches none of the horizons")
-    statistic = _Statistic(patients, settings, kept)
+    statistic = _Statistic(patients, settings, kept, groups or {})
     try:
         sample = bootstrap(statistic, patients.n, replicates=settings.bootstrap, seed=settings.seed)
     except NotEstimable as error:
@@ -136,6 +165,7 @@ def with_interval(
     n: int,
     events: int,
     horizon: float | None = None,
+    by_events: bool = True,
 ) -> Estimate:
     """Put an interval beside a number: from the draws, or with few events from its formula.
 
@@ -156,14 +186,19 @@ def with_interval(
         What the number rests on.
     horizon : float, optional
         Where it has one.
+    by_events : bool
+        Whether the standard error of the formula is itself estimated from the events, so that
+        Student's t takes the place of the normal distribution.
 
     Returns
     -------
     Estimate
-        Whose method says which interval was taken.
+        Whose method says which interval was taken, with the percentile limits beside it.
     """
 
     def from_formula() -> tuple[Limits, str]:
+        if not by_events:
+            return analytic(np.inf), analytic_words
         words = f"{analytic_words}, Student's t on {events - 1} degrees of freedom"
         return analytic(events - 1.0), words
 
@@ -195,13 +230,20 @@ def with_interval(
         events=events,
         horizon=horizon,
         reason=reason,
+        bootstrap=draws.beside(name),
     )
 
 
 class _Statistic:
     """Every measure as one function of case weights."""
 
-    def __init__(self, patients: Patients, settings: Settings, kept: list[int]) -> None:
+    def __init__(
+        self,
+        patients: Patients,
+        settings: Settings,
+        kept: list[int],
+        groups: Mapping[str, NDArray[np.bool_]],
+    ) -> None:
         outcome, grid = patients.outcome, [patients.horizons[i] for i in kept]
         self._grid = grid
         self._span = np.asarray(grid)
@@ -227,6 +269,13 @@ class _Statistic:
                 at: dict[str, ArrayLike] = {name: part[:, i] for name, part in named.items()}
                 part = NetBenefitStatistic(outcome, at, horizon, settings.thresholds)
                 self._benefit.append((horizon, part))
+        last = patients.last_horizon
+        self._groups: dict[str, tuple[NDArray[np.bool_], IncidenceStatistic]] = {}
+        if grid[-1] == last:
+            for name, mine in groups.items():
+                if mine.any():
+                    risk_of = IncidenceStatistic(outcome.take(mine), last)
+                    self._groups[f"risk of {name}"] = (mine, risk_of)
         self.names = tuple(self._values(np.ones(patients.n)))
 
     def __call__(self, weights: _Array) -> _Array:
@@ -246,6 +295,8 @@ class _Statistic:
                     area = np.trapezoid(brier, self._span)
                     measures["integrated_brier"] = float(area / np.ptp(self._span))
             values |= {f"{name} {measure}": value for measure, value in measures.items()}
+        for name, (mine, incidence) in self._groups.items():
+            values[name] = incidence(weights[mine])
         for horizon, part in self._benefit:
             for label, value in zip(part.names, part(weights).tolist(), strict=True):
                 who, _, threshold = label.rpartition(" at ")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,6 +37,10 @@ class Estimate:
         Confidence level.
     reason : str or None
         Why the number or its interval is missing.
+    bootstrap : mapping or None
+        Percentile limits of the same patients' draws, whichever interval is shown: ``lower``,
+        ``upper``, ``draws`` and, where there are none, ``reason``.  None where the number is not
+        drawn at all.
 
     Examples
     --------
@@ -53,6 +57,7 @@ class Estimate:
     horizon: float | None = None
     level: float = LEVEL
     reason: str | None = None
+    bootstrap: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Write the number as plain values.
@@ -60,7 +65,7 @@ class Estimate:
         Returns
         -------
         dict
-            The keys of the contract's EST; ``reason`` only where there is one.
+            The keys of the contract's EST; ``reason`` and ``bootstrap`` only where there is one.
         """
         values: dict[str, Any] = {
             "estimate": self.estimate,
@@ -72,7 +77,11 @@ class Estimate:
             "events": self.events,
             "horizon": self.horizon,
         }
-        return values if self.reason is None else values | {"reason": self.reason}
+        if self.reason is not None:
+            values["reason"] = self.reason
+        if self.bootstrap is not None:
+            values["bootstrap"] = dict(self.bootstrap)
+        return values
 
 
 def attempt(

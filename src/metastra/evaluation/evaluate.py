@@ -17,6 +17,7 @@ from metastra.evaluation.checks import result_checks
 from metastra.evaluation.claims import low_risk, treatment_by_score
 from metastra.evaluation.declared import declared
 from metastra.evaluation.draws import draw
+from metastra.evaluation.immortal import immortal_time
 from metastra.evaluation.incidence import incidence
 from metastra.evaluation.landmarking import landmark_analysis
 from metastra.evaluation.measures import discrimination, overall
@@ -123,8 +124,8 @@ def evaluate(
     document["settings"] = _settings(chosen)
     document |= _further(patients, chosen, grouping, predictions_sha256)
     document["plan"] = declared(document, chosen)
-    checks = [dict(check) for check in input_checks] + document["checks"]
-    document["checks"] = checks + whole_checks(document)
+    checks = [*map(dict, input_checks), *document["checks"], *whole_checks(document)]
+    document["checks"] = sorted(checks, key=lambda check: str(check["code"]))
     return Evaluation(patients=patients, grouping=grouping, document=document)
 
 
@@ -155,6 +156,7 @@ def _further(
         ),
         "landmark": [landmark_analysis(patients, t, grouping) for t in settings.landmarks],
         "low_risk": low_risk(patients, grouping, settings.low_risk_limit),
+        "immortal_time": immortal_time(patients, settings),
         "treatment": treatment_by_score(patients, grouping, randomised=settings.randomised),
         "sensitivity": {
             "midpoint": midpoint_sensitivity(patients),
@@ -172,7 +174,8 @@ def _judged(
 ) -> dict[str, Any]:
     """Every number of one group of patients."""
     y = patients.outcome
-    draws = draw(patients, settings)
+    groups = {name: grouping.group == place for place, name in enumerate(grouping.names)}
+    draws = draw(patients, settings, groups)
     document: dict[str, Any] = {
         "n": patients.n,
         "events": y.n_events(1),
@@ -185,7 +188,7 @@ def _judged(
         "overall": overall(patients, draws),
         "calibration": calibration(patients, draws, settings),
         "utility": utility(patients, draws, settings),
-        "risk_groups": risk_groups(patients, grouping),
+        "risk_groups": risk_groups(patients, grouping, draws),
         "added_value": added_value(patients, draws)
         | {"reclassification": _reclassified(patients, settings)},
         "subgroups": subgroups(patients, settings, _high(grouping)),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from metastra.errors import ConfigError, DataError
 from metastra.evaluation.covariates import Covariate
+from metastra.evaluation.late_columns import LateColumn
 from metastra.evaluation.plan import Plan
 from metastra.survival.outcome import Outcome
 from metastra.units import TimeUnit
@@ -134,6 +135,8 @@ class Patients:
         Name of the risk group that the patient's own model gave; None where risks are cut here.
     treatment : ndarray of shape (n,) or None
         1 treated, 0 not; NaN where missing.
+    late : tuple of LateColumn
+        Columns that became known after the clock started and are in no baseline model.
 
     Raises
     ------
@@ -157,6 +160,7 @@ class Patients:
     described: tuple[Covariate, ...] = ()
     assigned: NDArray[np.object_] | None = None
     treatment: NDArray[np.float64] | None = None
+    late: tuple[LateColumn, ...] = ()
 
     def __post_init__(self) -> None:
         k, n = len(self.horizons), self.outcome.n
@@ -175,6 +179,7 @@ class Patients:
             "treatment": (self.treatment, (n,)),
             "assigned": (self.assigned, (n,)),
             **{c.name: (c.values, (n,)) for c in (*self.covariates, *self.described)},
+            **{f"known_at of {c.name}": (c.known_at, (n,)) for c in self.late},
             **{name: (labels, (n,)) for name, labels in self.subgroups.items()},
         }
         for name, (values, shape) in shapes.items():
@@ -252,4 +257,5 @@ class Patients:
             described=tuple(one.take(chosen) for one in self.described),
             assigned=None if self.assigned is None else self.assigned[chosen],
             treatment=part(self.treatment),
+            late=tuple(one.take(chosen) for one in self.late),
         )

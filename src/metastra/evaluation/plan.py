@@ -23,6 +23,7 @@ MEASURES: dict[str, str] = {
     "ipa": "IPA",
     "oe_ratio": "O/E",
     "slope": "calibration slope",
+    "slope_hazard": "calibration slope of a proportional-hazards model",
     "intercept": "calibration intercept",
     "ici": "ICI",
     "e50": "E50",

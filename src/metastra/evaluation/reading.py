@@ -98,7 +98,7 @@ def read_patients(request: Request) -> Reading:
     judged = (joined.outcome_row >= 0) & cells.assessable
     labels, found = _labels(request, predictions, outcomes, joined, places)
     problems += found
-    side, found = read_side_columns(request, predictions, outcomes, joined, places)
+    side, found = read_side_columns(request, predictions, outcomes, joined, places, outcome.entry)
     problems += found
     _refuse(problems)
     patients = _patients(request, outcome, cells, labels, side, judged, _folds(predictions))
@@ -275,13 +275,18 @@ def _patients(
         score=part(cells.score),
         baseline=part(cells.baseline),
         cohort=None if request.cohort is None else labels[request.cohort][judged],
-        subgroups={name: labels[name][judged] for name in request.subgroups},
+        subgroups={
+            name: labels[name][judged]
+            for name in request.subgroups
+            if name not in {one.name for one in side.late}
+        },
         assigned=None if request.risk_group is None else labels[request.risk_group][judged],
         last_negative=part(outcome.last_negative),
         folds=folds,
         covariates=tuple(one.take(judged) for one in side.covariates),
         described=tuple(one.take(judged) for one in side.described),
         treatment=part(side.treatment),
+        late=tuple(one.take(judged) for one in side.late),
     )
 
 

@@ -11,7 +11,7 @@ from metastra.units import TimeUnit
 
 __all__ = ["ACCEPTABLE", "Request"]
 
-ACCEPTABLE = frozenset({"EP003", "EV003", "EV009", "EV015"})
+ACCEPTABLE = frozenset({"EP003", "EV003", "EV009", "EV015", "EV016"})
 """Refusals that a person can know to be right."""
 
 
@@ -39,6 +39,8 @@ class Request:
     adjust, describe : tuple of str
         Columns that hazard ratios are adjusted for, and further ones of table 1; ``COL``,
         ``COL:number`` or ``COL:category``.
+    known_at : tuple of str
+        ``COL=TIME_COL``: when a column of `adjust`, `subgroups` or `treatment` became known.
     risk_group : str or None
         Column of the group that each patient's own model assigned, where several models with
         cut-points of their own made the predictions; None cuts the risks.
@@ -76,6 +78,7 @@ class Request:
     subgroups: tuple[str, ...] = ()
     adjust: tuple[str, ...] = ()
     describe: tuple[str, ...] = ()
+    known_at: tuple[str, ...] = ()
     risk_group: str | None = None
     treatment: str | None = None
     cause: int = 1

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from metastra.errors import ConfigError, DataError, NotEstimable
 from metastra.evaluation.classifying import classification
+from metastra.evaluation.draws import Draws
 from metastra.evaluation.estimate import LEVEL, Estimate, Limits, attempt
 from metastra.evaluation.patients import Patients, Settings
 from metastra.survival.beta_product import beta_product_limits
@@ -145,7 +146,9 @@ def _places(patients: Patients, names: tuple[str, ...]) -> NDArray[np.int64]:
     return np.array([names.index(name) for name in given], dtype=np.int64)
 
 
-def risk_groups(patients: Patients, grouping: Grouping) -> dict[str, Any]:
+def risk_groups(
+    patients: Patients, grouping: Grouping, draws: Draws | None = None
+) -> dict[str, Any]:
     """Compare the groups.
 
     Parameters
@@ -154,6 +157,8 @@ def risk_groups(patients: Patients, grouping: Grouping) -> dict[str, Any]:
         Whom.
     grouping : Grouping
         Of the same patients.
+    draws : Draws, optional
+        For the percentile limits beside the risks.
 
     Returns
     -------
@@ -167,7 +172,7 @@ def risk_groups(patients: Patients, grouping: Grouping) -> dict[str, Any]:
         "exploratory": grouping.exploratory,
         "assigned": grouping.assigned,
         "scale": grouping.scale,
-        "groups": group_risks(patients, grouping),
+        "groups": group_risks(patients, grouping, draws),
         "hazard_ratios": _hazard_ratios(patients, grouping),
         "classification": classification(
             patients, grouping.group, grouping.cutpoints, exploratory=grouping.exploratory
@@ -183,7 +188,9 @@ def risk_groups(patients: Patients, grouping: Grouping) -> dict[str, Any]:
     return found
 
 
-def group_risks(patients: Patients, grouping: Grouping) -> list[dict[str, Any]]:
+def group_risks(
+    patients: Patients, grouping: Grouping, draws: Draws | None = None
+) -> list[dict[str, Any]]:
     """Estimate the absolute risk of each group by the last horizon.
 
     Parameters
@@ -192,6 +199,8 @@ def group_risks(patients: Patients, grouping: Grouping) -> list[dict[str, Any]]:
         Whom.
     grouping : Grouping
         Of the same patients.
+    draws : Draws, optional
+        For the percentile limits beside the risks.
 
     Returns
     -------
@@ -201,15 +210,24 @@ def group_risks(patients: Patients, grouping: Grouping) -> list[dict[str, Any]]:
     Notes
     -----
     Limits on the log-log scale; without an event by the horizon, where there is no standard error,
-    those of Fay, Brittain and Proschan 2013 (`beta_product_limits`), from 0 upwards.
+    those of Fay, Brittain and Proschan 2013 (`beta_product_limits`), from 0 upwards.  The normal
+    quantile is kept with few events: the spread of a risk follows from the risk itself, and the
+    limits hold 94 to 98% with 3 to 15 events (``docs/how-to/evaluate-predictions.md``).
     """
     found = []
     for number, name in enumerate(grouping.names):
         mine = grouping.group == number
         events = int(np.count_nonzero(patients.outcome.event[mine] == 1))
-        risk = _risk(patients, mine, patients.last_horizon).to_json()
+        risk = _risk(patients, mine, patients.last_horizon)
+        if draws is not None and risk.estimate is not None:
+            risk = replace(risk, bootstrap=draws.beside(f"risk of {name}"))
         found.append(
-            {"name": name, "n": int(mine.sum()), "events": events, "risk_at_horizon": risk}
+            {
+                "name": name,
+                "n": int(mine.sum()),
+                "events": events,
+                "risk_at_horizon": risk.to_json(),
+            }
         )
     return found
 

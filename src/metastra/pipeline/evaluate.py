@@ -63,6 +63,7 @@ def judge(request: Request, settings: Settings) -> Judged:
         joined=request.outcomes is not None,
         is_long=reading.is_long,
         covariates=bool(request.adjust or request.describe),
+        timed=bool(request.known_at),
     )
     evaluation = evaluate(
         reading.patients,

@@ -16,6 +16,18 @@ from metastra.report.shown import ShownFigure, inline_figures
 
 __all__ = ["render_evaluation_page", "render_reporting_page"]
 
+_CALIBRATION = {
+    "observed": "Observed risk",
+    "expected": "Expected risk",
+    "oe_ratio": "O/E",
+    "slope": "Calibration slope",
+    "slope_hazard": "Calibration slope of a proportional-hazards model",
+    "intercept": "Calibration intercept",
+    "ici": "ICI",
+    "e50": "E50",
+    "e90": "E90",
+}
+
 _EVERY = 5
 """Of the thresholds of the decision curve, every fifth is printed; all stand in the JSON."""
 
@@ -42,6 +54,7 @@ def render_evaluation_page(evaluation: Evaluation, figures: Mapping[str, ShownFi
         titles={code: check.title for code, check in all_checks().items()},
         utility=_printed_utility(document),
         methods=_methods(document),
+        intervals=_intervals(document),
         reasons=_reasons(document),
         reporting=reporting_summary(reporting(document)),
         figures=inline_figures(figures),
@@ -83,22 +96,40 @@ def _printed_utility(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _reasons(document: Mapping[str, Any]) -> list[str]:
-    """List once each reason for which a number at a horizon is missing."""
+    """List once each reason for which a number at a horizon, or its interval, is missing."""
     numbers = [*document["discrimination"]["auc"], *document["overall"]["brier"]]
     numbers += document["overall"]["ipa"]
-    keys = ("observed", "expected", "oe_ratio", "slope", "intercept", "ici", "e50", "e90")
-    numbers += [row[key] for row in document["calibration"] for key in keys]
-    absent = (number["reason"] for number in numbers if number["estimate"] is None)
-    return list(dict.fromkeys(absent))
+    numbers += [row[key] for row in document["calibration"] for key in _CALIBRATION]
+    words = (
+        number["reason"].removeprefix("no interval: ") for number in numbers if "reason" in number
+    )
+    return list(dict.fromkeys(words))
+
+
+def _intervals(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """List the numbers that were drawn: the interval that is shown, and that of the draws."""
+    found: list[tuple[str, Mapping[str, Any]]] = [
+        ("Harrell's concordance", document["discrimination"]["harrell"]),
+        ("Uno's concordance", document["discrimination"]["uno"]),
+        *(("AUC", row) for row in document["discrimination"]["auc"]),
+        *(("Brier score", row) for row in document["overall"]["brier"]),
+        *(("IPA", row) for row in document["overall"]["ipa"]),
+        ("Integrated Brier score", document["overall"]["integrated_brier"]),
+    ]
+    for key, label in _CALIBRATION.items():
+        found += [(label, row[key]) for row in document["calibration"]]
+    for group in document["risk_groups"]["groups"]:
+        found.append((f"Risk of the group “{group['name']}”", group["risk_at_horizon"]))
+    return [{"label": label, "number": number} for label, number in found if "bootstrap" in number]
 
 
 def _methods(document: Mapping[str, Any]) -> list[str]:
-    """List each method once, in the order in which the numbers stand."""
+    """List each method of a number once, in the order in which the numbers stand."""
     found: dict[str, None] = {}
 
     def walk(value: object) -> None:
         if isinstance(value, dict):
-            if "method" in value and "estimate" in value:
+            if "method" in value and value.get("estimate") is not None:
                 found.setdefault(str(value["method"]))
             for part in value.values():
                 walk(part)
@@ -109,5 +140,5 @@ def _methods(document: Mapping[str, Any]) -> list[str]:
     walk({key: document[key] for key in ("discrimination", "overall", "calibration")})
     walk({key: document[key] for key in ("utility", "risk_groups", "added_value", "subgroups")})
     walk({key: document[key] for key in ("pooled", "adjusted", "landmark", "low_risk")})
-    walk({key: document[key] for key in ("treatment", "sensitivity")})
+    walk({key: document[key] for key in ("treatment", "immortal_time", "sensitivity")})
     return list(found)

@@ -21,7 +21,7 @@ from metastra.survival.tally_kernel import censoring_curve, tally
 
 __all__ = ["ValidationPanel"]
 
-_AT_HORIZON = ("auc", "oe_ratio", "slope", "brier", "ipa")
+_AT_HORIZON = ("auc", "oe_ratio", "slope", "brier", "ipa", "intercept")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,7 +36,7 @@ class _Horizon:
 
 
 class ValidationPanel:
-    """Harrell, Uno, AUC, O/E, calibration slope, Brier score and IPA under case weights.
+    """Harrell, Uno, AUC, O/E, slope, Brier score, IPA and intercept under case weights.
 
     Patients are sorted once; each call is O(n log n), so that a bootstrap costs its draws only.
 
@@ -61,7 +61,8 @@ class ValidationPanel:
     ----------
     names : tuple of str
         Of the measures, in the order of the values: ``harrell``, ``uno``, then ``auc@t``,
-        ``oe_ratio@t``, ``slope@t``, ``brier@t`` and ``ipa@t`` for each horizon t.
+        ``oe_ratio@t``, ``slope@t``, ``brier@t``, ``ipa@t`` and ``intercept@t`` (slope held at 1)
+        for each horizon t.
 
     Raises
     ------

@@ -89,7 +89,7 @@ def horizon_measures(
     n_ranks: int,
     event_free: int,
 ) -> _Floats:
-    """AUC, O/E, calibration slope, Brier score and IPA at one horizon.
+    """AUC, O/E, calibration slope, Brier score, IPA and calibration intercept at one horizon.
 
     Parameters
     ----------
@@ -114,10 +114,10 @@ def horizon_measures(
 
     Returns
     -------
-    ndarray of shape (5,)
-        AUC, O/E, slope, Brier score and IPA; NaN for what the weights do not support.
+    ndarray of shape (6,)
+        AUC, O/E, slope, Brier score, IPA and intercept; NaN for what the weights do not support.
     """
-    measures = np.full(5, np.nan)
+    measures = np.full(6, np.nan)
     total = weight.sum()
     if total <= 0.0:
         return measures
@@ -151,7 +151,9 @@ def horizon_measures(
             measures[4] = 1.0 - measures[3] / null
         measures[0] = _area(case, control)
     if observed > 0.0 and cloglog.size == group.size:
-        measures[2] = _slope(group, status, weight, counts, n_times, observed, total, cloglog)
+        measures[2], measures[5] = _weak(
+            group, status, weight, counts, n_times, observed, total, cloglog
+        )
     return measures
 
 
@@ -166,7 +168,7 @@ def _area(case: _Floats, control: _Floats) -> float:
 
 
 @njit(cache=True)
-def _slope(
+def _weak(
     group: _Ints,
     status: NDArray[np.int8],
     weight: _Floats,
@@ -175,8 +177,10 @@ def _slope(
     observed: float,
     total: float,
     cloglog: _Floats,
-) -> float:
+) -> tuple[float, float]:
+    """Calibration slope, and the intercept with the slope held at 1."""
     without = leave_one_out(group, status, counts[0], counts[1], counts[2], n_times)
     pseudo = total * observed - (total - 1.0) * without
     _, slope, found = fit_cloglog(cloglog, pseudo, weight, 2, 1e-8)
-    return slope if found else np.nan
+    intercept, _, settled = fit_cloglog(cloglog, pseudo, weight, 1, 1e-8)
+    return slope if found else np.nan, intercept if settled else np.nan
