@@ -63,6 +63,13 @@ class Kind:
     features: int = FEATURES
     names: tuple[str, ...] = ()
     quality: str = "cd" * 32
+    named: bool = True
+
+
+def _names(kind: Kind) -> tuple[str, ...]:
+    if not kind.named:
+        return ()
+    return kind.names or tuple(f"f{k}" for k in range(kind.features))
 
 
 def write_bag(
@@ -96,7 +103,7 @@ def write_bag(
             precision=kind.precision,
             encoder_digest=kind.digest,
             quality_digest=kind.quality,
-            feature_names=kind.names or tuple(f"f{k}" for k in range(kind.features)),
+            feature_names=_names(kind),
         ),
     )
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from metastra.cli.console import RESEARCH_USE, print_json, result, say
+from metastra.cli.encoders import Weights
 from metastra.cli.exits import Exit, verb
 from metastra.cli.options import AsJson, OutDir
 
@@ -54,6 +55,7 @@ def register(app: typer.Typer) -> None:
         slide_mpp: _SlideMpp = None,
         together: _Together = False,
         workers: _Workers = None,
+        weights: Weights = None,
         as_json: AsJson = False,
     ) -> None:
         """Map what each tile does to the risk by leaving it out, and test the map.
@@ -72,6 +74,7 @@ def register(app: typer.Typer) -> None:
             slide_mpp=slide_mpp,
             together=together,
             workers=workers or len(os.sched_getaffinity(0)),
+            weights=weights,
         )
         with use_progress(automatic_progress()):
             summary = run(request, tell=say)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from metastra.cli.console import RESEARCH_USE, print_json, result, say
+from metastra.cli.encoders import Engine, Weights
 from metastra.cli.exits import Exit, verb
 from metastra.cli.options import AsJson
 
@@ -49,7 +50,12 @@ _Workers = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Slides at a time; one a core by default.")
 ]
 _MemoryGb = Annotated[
-    float, typer.Option(min=0.5, metavar="GB", help="Address space that one slide may take.")
+    float | None,
+    typer.Option(
+        min=0.5,
+        metavar="GB",
+        help="Address space that one slide may take; what the encoder needs by default.",
+    ),
 ]
 _Wait = Annotated[
     float,
@@ -72,13 +78,15 @@ def register(app: typer.Typer) -> None:
         slides: _Slides,
         out: _Out,
         encoder: _Encoder = "morphology",
+        weights: Weights = None,
+        engine: Engine = "",
         target_mpp: _TargetMpp = None,
         tile_px: _TilePx = None,
         slide_mpp: _SlideMpp = None,
         region: _Region = None,
         review: _Review = None,
         workers: _Workers = None,
-        memory_gb: _MemoryGb = 4.0,
+        memory_gb: _MemoryGb = None,
         wait: _Wait = 0.0,
         as_json: AsJson = False,
     ) -> None:
@@ -94,13 +102,15 @@ def register(app: typer.Typer) -> None:
             slides=tuple(slides),
             out=out,
             encoder=encoder,
+            weights=weights,
+            engine=engine,
             target_mpp=target_mpp,
             tile_px=tile_px,
             slide_mpp=slide_mpp,
             region=region,
             review=review,
             workers=workers or len(os.sched_getaffinity(0)),
-            memory_bytes=int(memory_gb * 1e9),
+            memory_bytes=None if memory_gb is None else int(memory_gb * 1e9),
             wait_s=wait,
         )
         with use_progress(automatic_progress()):

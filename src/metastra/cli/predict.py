@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from metastra.cli.console import RESEARCH_USE, print_json, print_problems, result, say
+from metastra.cli.encoders import Weights
 from metastra.cli.exits import Exit, verb
 from metastra.cli.options import AsJson, ProgramDir, table_format
 from metastra.cli.slide_options import Features, SlideDir, SlideTable, Workers, slide_source
@@ -63,6 +64,7 @@ def register(app: typer.Typer) -> None:
         slide_dir: SlideDir = None,
         features: Features = None,
         workers: Workers = None,
+        weights: Weights = None,
         id_column: _Id = "PATIENT",
         trust: _Trust = None,
         program_dir: ProgramDir = None,
@@ -77,7 +79,13 @@ def register(app: typer.Typer) -> None:
 
         written = table_format(decimal, delimiter)
         slides = slide_source(
-            slide_table, slide_dir, features, beside=out, workers=workers, written=written
+            slide_table,
+            slide_dir,
+            features,
+            beside=out,
+            workers=workers,
+            written=written,
+            weights=weights,
         )
         with use_progress(automatic_progress()):
             summary = predict_table(

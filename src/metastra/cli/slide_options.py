@@ -57,6 +57,7 @@ def slide_source(
     beside: Path,
     workers: int | None = None,
     written: TableFormat | None = None,
+    weights: Path | None = None,
 ) -> SlideSource | None:
     """Say where slides are, as the command line has it.
 
@@ -74,6 +75,8 @@ def slide_source(
         Slides at a time; by default one a core.
     written : TableFormat, optional
         How the slide table is written.
+    weights : Path or None
+        Folder of the encoder's weights.
 
     Returns
     -------
@@ -86,8 +89,8 @@ def slide_source(
         If a folder is given without a slide table.
     """
     if table is None:
-        if folder is not None or store is not None:
-            raise ConfigError("--slide-dir and --features belong to --slide-table CSV")
+        if any(one is not None for one in (folder, store, weights)):
+            raise ConfigError("--slide-dir, --features and --weights belong to --slide-table CSV")
         return None
     from metastra.cohort.tables import TableFormat as Written
     from metastra.pipeline.given_slides import SlideSource
@@ -97,6 +100,7 @@ def slide_source(
         folder=table.parent if folder is None else folder,
         store=beside.with_name(f"{beside.stem}-features") if store is None else store,
         written=written or Written(),
+        weights=weights,
         workers=workers or len(os.sched_getaffinity(0)),
         tell=say,
     )

@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from metastra.encoders.encoder import Encoder, EncoderCard
+from metastra.encoders.registry import encoder_card, get_encoder
+
 __all__ = ["EncoderChoice"]
 
 
@@ -38,6 +41,26 @@ class EncoderChoice:
     def folder(self) -> Path | None:
         """The folder of the weights; None for the usual place."""
         return Path(self.weights) if self.weights else None
+
+    def card(self) -> EncoderCard:
+        """Say what the encoder is, without loading its weights.
+
+        Returns
+        -------
+        EncoderCard
+            As `metastra.encoders.registry.encoder_card`.
+        """
+        return encoder_card(self.name, weights=self.folder, engine=self.engine)
+
+    def make(self) -> Encoder:
+        """Make the encoder.
+
+        Returns
+        -------
+        Encoder
+            As `metastra.encoders.registry.get_encoder`.
+        """
+        return get_encoder(self.name, weights=self.folder, engine=self.engine)
 
     def to_plain(self) -> dict[str, Any]:
         """Write the choice as plain values.

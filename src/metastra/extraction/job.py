@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from metastra.encoders.choice import EncoderChoice
 from metastra.encoders.encoder import EncoderCard
 from metastra.errors import ConfigError
 from metastra.slides.slide import MppSource
@@ -29,6 +30,8 @@ class SlideJob:
         The store: its folder, and the folder inside it.
     encoder : str
         Name of the encoder.
+    weights, engine : str
+        Folder of its weights, engine and precision; empty for its own.
     target_mpp : float
         Micrometres per pixel of the tiles.
     tile_px : int
@@ -63,6 +66,8 @@ class SlideJob:
     folder: str
     encoder: str
     prefix: str = ""
+    weights: str = ""
+    engine: str = ""
     target_mpp: float = 0.5
     tile_px: int = 224
     mpp: float | None = None
@@ -84,6 +89,11 @@ class SlideJob:
     def spec(self) -> TileSpec:
         """How the slide is tiled."""
         return TileSpec(target_mpp=self.target_mpp, tile_px=self.tile_px)
+
+    @property
+    def choice(self) -> EncoderChoice:
+        """The encoder with its weights and engine."""
+        return EncoderChoice(name=self.encoder, weights=self.weights, engine=self.engine)
 
     @property
     def source(self) -> str:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metastra.digest import digest_file, digest_value
-from metastra.encoders.encoder import Encoder
-from metastra.encoders.registry import get_encoder
+from metastra.encoders.choice import EncoderChoice
+from metastra.encoders.encoder import Encoder, EncoderCard
 from metastra.executor import beat
 from metastra.extraction.digests import noted_digest
 from metastra.extraction.job import SlideJob
@@ -78,11 +78,11 @@ def extract_slide(job: SlideJob) -> SlideOutcome:
     DataError
         SL054 if the encoder gives numbers that cannot be kept.
     ResourceError, ConfigError, DigestMismatch
-        If the file cannot be written.
+        If the file cannot be written, or the encoder's weights cannot be used.
     """
     clock = _Clock()
     store = FeatureStore(Path(job.folder), job.prefix)
-    encoder = _encoder(job.encoder)
+    card = job.choice.card()
     with open_slide(job.path, mpp=job.mpp, mpp_source=job.mpp_source) as slide:
         require_brightfield(slide.info)
         require_he(job.stain, job.shown)
@@ -90,7 +90,7 @@ def extract_slide(job: SlideJob) -> SlideOutcome:
         with clock.step("digest"):
             slide_digest = noted_digest(Path(job.path), job.name, Path(job.folder))
         turned = reviewed_name(slide_digest) in job.overridden
-        recipe = _recipe(job, grid, slide_digest, encoder, turned=turned)
+        recipe = _recipe(job, grid, slide_digest, card, turned=turned)
         if store.state(job.name, recipe):
             return _standing(store, job.name, grid, slide_digest, str(slide.info.mpp_source))
         with clock.step("quality"):
@@ -99,11 +99,12 @@ def extract_slide(job: SlideJob) -> SlideOutcome:
             beat()
             kept, dropped = _choose(quality, grid, turned=turned)
         excluded = _excluded(quality, len(kept), len(grid), turned=turned)
+        encoder = _encoder(job.choice)
         writer = BagWriter(
             coords=kept.coords,
             frame=_frame(slide, kept),
-            origin=_origin(job, encoder, slide_digest, recipe, dropped, excluded),
-            dimension=encoder.card.dimension,
+            origin=_origin(job, card, slide_digest, recipe, dropped, excluded),
+            dimension=card.dimension,
             blocks=_blocks(slide, kept, encoder, job.batch, clock),
         )
         with clock.step("writing", less=("reading", "encoding")):
@@ -125,7 +126,7 @@ def extract_slide(job: SlideJob) -> SlideOutcome:
 
 
 def _recipe(
-    job: SlideJob, grid: TileGrid, slide_digest: str, encoder: Encoder, *, turned: bool
+    job: SlideJob, grid: TileGrid, slide_digest: str, card: EncoderCard, *, turned: bool
 ) -> Recipe:
     region = digest_file(Path(job.region)) if job.region else None
     return features_recipe(
@@ -136,7 +137,7 @@ def _recipe(
             "slide_mpp": list(grid.mpp),
             "region": region,
         },
-        encoder_digest=encoder.card.digest,
+        encoder_digest=card.digest,
         quality={**QUALITY_RULE, "overridden": True} if turned else QUALITY_RULE,
     )
 
@@ -193,13 +194,12 @@ def _frame(slide: Slide, grid: TileGrid) -> BagFrame:
 
 def _origin(
     job: SlideJob,
-    encoder: Encoder,
+    card: EncoderCard,
     slide_digest: str,
     recipe: Recipe,
     dropped: dict[str, int],
     excluded: str,
 ) -> BagOrigin:
-    card = encoder.card
     return BagOrigin(
         name=job.name,
         encoder=card.name,
@@ -249,8 +249,8 @@ def _standing(
 
 
 @cache
-def _encoder(name: str) -> Encoder:
-    return get_encoder(name)
+def _encoder(choice: EncoderChoice) -> Encoder:
+    return choice.make()
 
 
 class _Clock:

@@ -18,6 +18,7 @@ from metastra.extraction.batch import LIMITS, SlideFate, extract_all
 from metastra.extraction.job import SlideJob
 from metastra.extraction.naming import name_slides
 from metastra.features.store import FeatureStore
+from metastra.pipeline.encoders_chosen import contract_choice, limits_for
 from metastra.pipeline.explaining import SlideToExplain, explain_slides, slide_parts
 from metastra.pipeline.given_slides import require_encoder
 from metastra.pipeline.predict import bundle_folder
@@ -60,6 +61,8 @@ class ExplainRequest:
         only slide of its patient.
     workers : int
         Slides at a time.
+    weights : Path or None
+        Folder of the encoder's weights; None for its usual place.
     """
 
     bundle: Path
@@ -68,6 +71,7 @@ class ExplainRequest:
     slide_mpp: float | None = None
     together: bool = False
     workers: int = 1
+    weights: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,7 +229,9 @@ def explain(
             f"a slide cannot be called {_STORE.removesuffix('/')!r} here, since the folder of the "
             "features has that name; rename it"
         )
-    pool = executor or ProcessPool(workers=request.workers, limits=LIMITS, tell=tell)
+    contract = bundle.contract.slides
+    limits = LIMITS if contract is None else limits_for(contract_choice(contract, request.weights))
+    pool = executor or ProcessPool(workers=request.workers, limits=limits, tell=tell)
     with hold(request.out):
         sweep_orphans(request.out, older_than_s=0)
         fates = _features(request, bundle, named, pool)
@@ -246,13 +252,16 @@ def _features(
     contract = bundle.contract.slides
     if contract is None:
         raise ConfigError(f"the bundle {bundle.name!r} says nothing of slides")
+    choice = contract_choice(contract, request.weights)
     jobs = [
         SlideJob(
             path=str(path),
             name=name,
             folder=str(request.out),
             prefix=_STORE,
-            encoder=contract.encoder,
+            encoder=choice.name,
+            weights=choice.weights,
+            engine=choice.engine,
             target_mpp=contract.target_mpp or 0.5,
             tile_px=contract.tile_px or 224,
             mpp=request.slide_mpp,
@@ -261,7 +270,7 @@ def _features(
         for name, path in named.items()
     ]
     if any(not job.is_features for job in jobs):
-        require_encoder(bundle, contract)
+        require_encoder(bundle, contract, request.weights)
     return {fate.job.name: fate for fate in extract_all(pool, jobs)}
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from metastra.encoders.choice import EncoderChoice
 from metastra.encoders.encoder import EncoderCard
-from metastra.encoders.registry import get_encoder
 from metastra.errors import ConfigError
-from metastra.executor import Executor, Limits, ProcessPool
-from metastra.extraction.batch import LIMITS, SlideFate, extract_all
+from metastra.executor import Executor, ProcessPool
+from metastra.extraction.batch import SlideFate, extract_all
 from metastra.extraction.job import SlideJob, spec_for
 from metastra.extraction.naming import name_slides
 from metastra.extraction.slide import QUALITY_RULE
+from metastra.pipeline.encoders_chosen import limits_for
 from metastra.pipeline.qc_review import REVIEW, read_review
 from metastra.pipeline.qc_table import Decision
 from metastra.slides.folders import folders_not_entered, slide_files
@@ -45,6 +46,8 @@ class ExtractRequest:
         Folder of the feature files.
     encoder : str
         Name of the encoder.
+    weights, engine : Path or None, str
+        Folder of its weights, engine and precision; its own where they are not given.
     target_mpp, tile_px : float or None, int or None
         Of the tiles; the encoder's own where None.
     slide_mpp : float or None
@@ -57,7 +60,7 @@ class ExtractRequest:
     workers : int
         Slides at a time.
     memory_bytes : int or None
-        Address space of each worker.
+        Address space of each worker; what the encoder needs where None.
     wait_s : float
         How long to wait for another process that works in `out`.
     """
@@ -65,14 +68,22 @@ class ExtractRequest:
     slides: tuple[Path, ...]
     out: Path
     encoder: str = "morphology"
+    weights: Path | None = None
+    engine: str = ""
     target_mpp: float | None = None
     tile_px: int | None = None
     slide_mpp: float | None = None
     region: Path | None = None
     review: Path | None = None
     workers: int = 1
-    memory_bytes: int | None = LIMITS.memory_bytes
+    memory_bytes: int | None = None
     wait_s: float = 0.0
+
+    @property
+    def choice(self) -> EncoderChoice:
+        """The encoder with its weights and engine."""
+        folder = "" if self.weights is None else str(self.weights.absolute())
+        return EncoderChoice(name=self.encoder, weights=folder, engine=self.engine)
 
     def pool(self, tell: Callable[[str], None] | None) -> ProcessPool:
         """Make the executor.
@@ -87,7 +98,9 @@ class ExtractRequest:
         ProcessPool
             With the limits of this request.
         """
-        limits = Limits(memory_bytes=self.memory_bytes, quiet_s=LIMITS.quiet_s)
+        limits = limits_for(self.choice)
+        if self.memory_bytes is not None:
+            limits = replace(limits, memory_bytes=self.memory_bytes)
         return ProcessPool(workers=self.workers, limits=limits, tell=tell)
 
 
@@ -205,7 +218,7 @@ def extract(
     require_mpp(request.slide_mpp)
     if tell is not None and (note := folders_not_entered(request.slides)):
         tell(note)
-    card = get_encoder(request.encoder).card
+    card = request.choice.card()
     spec = spec_for(card, request.target_mpp, request.tile_px)
     jobs = _jobs(request, spec)
     fates: dict[str, SlideFate] = {}
@@ -235,7 +248,9 @@ def _jobs(request: ExtractRequest, spec: TileSpec) -> list[SlideJob]:
             path=str(path),
             name=name,
             folder=str(request.out),
-            encoder=request.encoder,
+            encoder=request.choice.name,
+            weights=request.choice.weights,
+            engine=request.choice.engine,
             target_mpp=spec.target_mpp,
             tile_px=spec.tile_px,
             mpp=request.slide_mpp,

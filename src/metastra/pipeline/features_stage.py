@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from metastra.encoders.registry import get_encoder
 from metastra.errors import IntegrityError
-from metastra.executor import Executor, Limits, ProcessPool
-from metastra.extraction.batch import LIMITS, SlideFate, extract_all
+from metastra.executor import Executor, ProcessPool
+from metastra.extraction.batch import SlideFate, extract_all
 from metastra.extraction.job import SlideJob, spec_for
 from metastra.extraction.slide import QUALITY_RULE
 from metastra.features.store import RUN_PREFIX, FeatureStore
+from metastra.pipeline.encoders_chosen import limits_for, study_card, study_choice
 from metastra.pipeline.qc_review import REVIEW, read_review
 from metastra.pipeline.study_slides import StudySlide, slides_parent_digest, study_slides
 from metastra.pipeline.workshop import Workshop
@@ -43,10 +43,16 @@ def features_recipe_of_stage(work: Workshop) -> Recipe:
     -------
     Recipe
         Of the index; each feature file has a record of its own.
+
+    Raises
+    ------
+    DigestMismatch
+        If the weights are not those that the study file states, or those of the features that are
+        there.
     """
     section = work.opened.study.slides
-    card = get_encoder(section.encoder).card
     run_dir = work.opened.run_dir
+    card = study_card(work.opened.study, run_dir)
     parents = {
         "cohort": product_parent(run_dir, "cohort"),
         "slides": value_parent("slides", slides_parent_digest(work, study_slides(work))),
@@ -94,7 +100,7 @@ def features_files(work: Workshop) -> dict[str, bytes]:
     rows = [_row(slide, by_name[slide.name]) for slide in slides]
     states = [row["state"] for row in rows]
     counts = {state: states.count(state) for state in ("done", "excluded", "failed")}
-    card = get_encoder(work.opened.study.slides.encoder).card
+    card = study_choice(work.opened.study).card()
     index = {"encoder": card.to_json(), "quality": QUALITY_RULE, "counts": counts, "slides": rows}
     return {_INDEX: json_bytes(index)}
 
@@ -147,15 +153,17 @@ def features_lost(work: Workshop) -> tuple[str, ...]:
 
 def _job(work: Workshop, slide: StudySlide, overridden: tuple[str, ...]) -> SlideJob:
     section = work.opened.study.slides
-    card = get_encoder(section.encoder).card
-    spec = spec_for(card, section.target_mpp, section.tile_px)
+    choice = study_choice(work.opened.study)
+    spec = spec_for(choice.card(), section.target_mpp, section.tile_px)
     return SlideJob(
         path=str(slide.path),
         name=slide.name,
         shown=slide.name,
         folder=str(work.opened.run_dir),
         prefix=RUN_PREFIX,
-        encoder=section.encoder,
+        encoder=choice.name,
+        weights=choice.weights,
+        engine=choice.engine,
         target_mpp=spec.target_mpp,
         tile_px=spec.tile_px,
         mpp=slide.mpp,
@@ -169,7 +177,7 @@ def _job(work: Workshop, slide: StudySlide, overridden: tuple[str, ...]) -> Slid
 def _executor(work: Workshop) -> Executor:
     if work.executor is not None:
         return work.executor
-    limits = Limits(memory_bytes=LIMITS.memory_bytes, quiet_s=LIMITS.quiet_s)
+    limits = limits_for(study_choice(work.opened.study))
     return ProcessPool(workers=work.workers, limits=limits, tell=work.tell)
 
 

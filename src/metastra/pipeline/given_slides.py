@@ -17,11 +17,12 @@ from metastra.cohort.hierarchy import Slide
 from metastra.cohort.tables import TableFormat, read_table, require_columns
 from metastra.cohort.tissue_tables import TissueReading, read_slides
 from metastra.errors import BundleError, ConfigError, DataError, Problem, Severity, Where
-from metastra.executor import Executor, Limits, ProcessPool
+from metastra.executor import Executor, ProcessPool
 from metastra.extraction.batch import LIMITS, SlideFate, extract_all
 from metastra.extraction.job import SlideJob
 from metastra.extraction.naming import name_slides
 from metastra.features.store import FeatureStore
+from metastra.pipeline.encoders_chosen import contract_choice, limits_for
 from metastra.storage import hold, sweep_orphans
 
 __all__ = ["SlideSource", "SlidesGiven", "give_slides", "require_encoder"]
@@ -43,6 +44,8 @@ class SlideSource:
         Folder of the feature files that are made, or are there already.
     written : TableFormat
         How the table is written.
+    weights : Path or None
+        Folder of the encoder's weights; None for its usual place.
     workers : int
         Slides at a time.
     executor : Executor or None
@@ -55,6 +58,7 @@ class SlideSource:
     folder: Path
     store: Path
     written: TableFormat = field(default_factory=TableFormat)
+    weights: Path | None = None
     workers: int = 1
     executor: Executor | None = None
     tell: Callable[[str], None] | None = None
@@ -123,8 +127,8 @@ def give_slides(bundle: Bundle, source: SlideSource, ids: Sequence[str]) -> Slid
             continue
         jobs.append(_job(contract, source, slide, name))
     if any(not job.is_features for job in jobs):
-        require_encoder(bundle, contract)
-    fates = _extracted(source, jobs)
+        require_encoder(bundle, contract, source.weights)
+    fates = _extracted(source, jobs, contract)
     problems += list(refused.values())
     problems += [
         replace(one, severity=Severity.WARN)
@@ -171,12 +175,15 @@ def _listed(
 
 
 def _job(contract: SlideContract, source: SlideSource, slide: Slide, name: str) -> SlideJob:
+    choice = contract_choice(contract, source.weights)
     return SlideJob(
         path=str(slide.path),
         name=name,
         shown=slide.filename,
         folder=str(source.store),
-        encoder=contract.encoder,
+        encoder=choice.name,
+        weights=choice.weights,
+        engine=choice.engine,
         target_mpp=contract.target_mpp or 0.5,
         tile_px=contract.tile_px or 224,
         mpp=slide.mpp,
@@ -186,7 +193,7 @@ def _job(contract: SlideContract, source: SlideSource, slide: Slide, name: str) 
     )
 
 
-def require_encoder(bundle: Bundle, contract: SlideContract) -> None:
+def require_encoder(bundle: Bundle, contract: SlideContract, weights: Path | None = None) -> None:
     """Refuse to extract with an encoder that is not the one the model was fitted on.
 
     Parameters
@@ -195,17 +202,17 @@ def require_encoder(bundle: Bundle, contract: SlideContract) -> None:
         Of kind ``slides``.
     contract : SlideContract
         Of the bundle.
+    weights : Path, optional
+        Folder of the encoder's weights.
 
     Raises
     ------
     BundleError
         BU025, with what differs.
     ConfigError
-        If no encoder has the contract's name.
+        If no encoder has the contract's name, or its weights are not here.
     """
-    from metastra.encoders.registry import get_encoder
-
-    card = get_encoder(contract.encoder).card
+    card = contract_choice(contract, weights).card()
     if card.digest == contract.encoder_digest:
         return
     known = bundle.slides.encoder.card if bundle.slides is not None else {}
@@ -217,6 +224,11 @@ def require_encoder(bundle: Bundle, contract: SlideContract) -> None:
     ]
     found = f"encoder {card.name!r} of this installation: {'; '.join(differing) or 'another card'}"
     hint = "Install the version of metastra that made the bundle, or give its feature files."
+    if card.weights_sha256 != known.get("weights_sha256"):
+        hint = (
+            f"Give the weights with sha256 {known.get('weights_sha256')} by --weights, or the "
+            "feature files that they made."
+        )
     where = Where(file="encoder.json")
     raise BundleError(
         "the slides cannot be read as the bundle demands; nothing was predicted",
@@ -224,10 +236,13 @@ def require_encoder(bundle: Bundle, contract: SlideContract) -> None:
     )
 
 
-def _extracted(source: SlideSource, jobs: Sequence[SlideJob]) -> dict[str, SlideFate]:
+def _extracted(
+    source: SlideSource, jobs: Sequence[SlideJob], contract: SlideContract
+) -> dict[str, SlideFate]:
     if not jobs:
         return {}
-    limits = Limits(memory_bytes=LIMITS.memory_bytes, quiet_s=LIMITS.quiet_s)
+    pixels = any(not job.is_features for job in jobs)
+    limits = limits_for(contract_choice(contract, source.weights)) if pixels else LIMITS
     executor = source.executor or ProcessPool(
         workers=source.workers, limits=limits, tell=source.tell
     )

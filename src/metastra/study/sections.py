@@ -8,9 +8,16 @@ with the line of the file.
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+)
 
 from metastra.units import TimeUnit
 
@@ -257,10 +264,25 @@ class SlideSection(_Section):
     """Micrometres per pixel of the tiles; the encoder's own."""
     tile_px: int = Field(default=224, gt=0)
     """Side of a tile in pixels at `target_mpp`; the encoder's own."""
+    weights: Text | None = None
+    """Folder of the encoder's weights; by default the one of its name among the user's encoders."""
+    weights_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """Digest of the weights; others are refused."""
+    engine: Text | None = None
+    """Engine and precision, for instance ``torch-bfloat16``; by default the encoder's own."""
     per_patient: Literal["all", "index-block", "largest-tumour-area"] = "all"
     """Which slides of a patient are used; the column INDEX or TUMOUR_AREA_MM2 decides."""
     roles: tuple[Literal["primary", "metastasis", "node"], ...] = ()
     """Limits the study to specimens of these roles; empty means all."""
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what is not said of weights, so that older studies keep their digest."""
+        written: dict[str, Any] = write(self)
+        for key in ("weights", "weights_sha256", "engine"):
+            if written.get(key) is None:
+                written.pop(key, None)
+        return written
 
 
 class ModelSection(_Section):
