@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from metastra.encoders.morphology import Morphology
+from metastra.encoders.encoder import Encoder
 from metastra.progress import track
 from metastra.tissue.stain_jitter import jitter_stains
 
@@ -91,9 +91,8 @@ def read(folder: Path, split: str) -> Tiles:
     return Tiles(pixels=np.stack(pixels), codes=np.array([row["code"] for row in rows]))
 
 
-def encode_all(tiles: Tiles) -> NDArray[np.float32]:
+def encode_all(tiles: Tiles, encoder: Encoder) -> NDArray[np.float32]:
     """Features of the tiles as they are and of their jittered copies, (1 + copies, n, d)."""
-    encoder = Morphology(mpp=MPP)
     rng = np.random.default_rng(20261127)
     jittered = [
         encoder.encode(jitter_stains(tiles.pixels, rng))
@@ -135,7 +134,9 @@ def _colour(tile: NDArray[np.uint8]) -> NDArray[np.float64]:
     return np.concatenate([part.mean(axis=0) for part in parts])
 
 
-def choose(tiles: Tiles, features: NDArray[np.float32]) -> list[tuple[Choice, float, float]]:
+def choose(
+    tiles: Tiles, features: NDArray[np.float32], encoder: Encoder
+) -> list[tuple[Choice, float, float]]:
     """Cross-validate every candidate inside the training folder; the best one first.
 
     Validation tiles are judged as they are and once with a jitter 1.5 times as strong; candidates
@@ -144,7 +145,7 @@ def choose(tiles: Tiles, features: NDArray[np.float32]) -> list[tuple[Choice, fl
     """
     folds = colour_folds(tiles)
     stronger = jitter_stains(tiles.pixels, np.random.default_rng(100), strength=1.5)
-    validation = (features[0], Morphology(mpp=MPP).encode(stronger))
+    validation = (features[0], encoder.encode(stronger))
     scored = []
     for candidate in track(CANDIDATES, label="Cross-validating", unit="classifiers"):
         judged = [
@@ -173,10 +174,14 @@ def _cross_validate(
 
 
 def judge(
-    choice: Choice, features: NDArray[np.float32], codes: NDArray[np.str_], test: Tiles
+    choice: Choice,
+    features: NDArray[np.float32],
+    codes: NDArray[np.str_],
+    test: Tiles,
+    encoder: Encoder,
 ) -> Judged:
     """Train on the training folder with its jittered copies and judge the test folder."""
-    seen = Morphology(mpp=MPP).encode(test.pixels)
+    seen = encoder.encode(test.pixels)
     return _judged(test.codes, *_train_and_predict(choice, features, codes, seen))
 
 

@@ -37,13 +37,14 @@ from metastra.encoders.tile_maps import prepare
 from metastra.stats.proportions import wilson_interval
 from metastra.testing.nucleus_matching import NucleusAgreement
 
-__all__ = ["main"]
+__all__ = ["data_folder", "main"]
 
 _MPP = 0.5
 _ROUNDS = 5
 
 
-def _data() -> Path:
+def data_folder() -> Path:
+    """Find the tiles that are kept beside a checkout."""
     folder = Path(os.environ.get("METASTRA_SHARED", REPOSITORY.parent / "shared")) / "data"
     if not (folder / "tiles").is_dir():
         raise SystemExit(f"no tiles at {folder}; set METASTRA_SHARED to the folder of shared data")
@@ -136,11 +137,12 @@ def nuclei_text(folder: Path) -> str:
 def classes_text(folder: Path) -> str:
     """Choose inside the training folder of the Polito tiles, then judge the test folder once."""
     training, test = (polito.read(folder / "polito_crc_5class", s) for s in ("training", "test"))
-    features = polito.encode_all(training)
-    scored = polito.choose(training, features)
+    encoder = Morphology(mpp=polito.MPP)
+    features = polito.encode_all(training, encoder)
+    scored = polito.choose(training, features, encoder)
     if scored[0][0] != polito.CHOSEN:
         raise SystemExit(f"cross-validation chose {scored[0][0].name}; set CHOSEN and say why")
-    judged = polito.judge(polito.CHOSEN, features, training.codes, test)
+    judged = polito.judge(polito.CHOSEN, features, training.codes, test, encoder)
     low, high = wilson_interval(judged.n_right, judged.n)
     lines = ["| classifier | accuracy, 5 classes | AUC, AC against H |", "|---|--:|--:|"]
     lines += [f"| {one.name} | {accuracy:.3f} | {auc:.3f} |" for one, accuracy, auc in scored]
@@ -206,12 +208,12 @@ def main(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
     if options.stages:
         print(f"- Machine: {cpu_model()}; load {load()} at the start.\n")
-        print(stages(_data()))
+        print(stages(data_folder()))
     elif options.nuclei:
-        print(nuclei_text(_data()))
+        print(nuclei_text(data_folder()))
     else:
         path = REPOSITORY / "docs" / "records" / f"{today()}-tiles.md"
-        path.write_text(_record(_data()), encoding="utf-8")
+        path.write_text(_record(data_folder()), encoding="utf-8")
         print(f"written: {path.relative_to(REPOSITORY)}", file=sys.stderr)
 
 

@@ -395,9 +395,10 @@ def test_polito_tiles(shared, monkeypatch):
     polito = importlib.import_module("benchmarks.polito")
     folder = shared / "data" / "tiles" / "polito_crc_5class"
     training, test = polito.read(folder, "training"), polito.read(folder, "test")
-    features = polito.encode_all(training)
+    encoder = Morphology(mpp=polito.MPP)
+    features = polito.encode_all(training, encoder)
 
-    judged = polito.judge(polito.CHOSEN, features, training.codes, test)
+    judged = polito.judge(polito.CHOSEN, features, training.codes, test, encoder)
 
     low, high = wilson_interval(judged.n_right, judged.n)
     print(

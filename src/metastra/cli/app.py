@@ -25,6 +25,7 @@ from metastra.cli import (
     repeatability,
     run,
     surveillance,
+    train_encoder,
     verify,
     why,
 )
@@ -68,6 +69,7 @@ for _module in (
     explain,
     why,
     extract,
+    train_encoder,
     convert,
     qc,
     evaluate,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -10,6 +12,7 @@ from torch import nn
 from metastra.encoders.recipe import EncoderRecipe, NetworkRecipe
 from metastra.encoders.weights import Weights
 from metastra.errors import ConfigError
+from metastra.models.compact import CompactNetwork
 from metastra.models.resnet import ResNet50, resnet_names
 from metastra.models.tile_network import TileNetwork
 from metastra.models.vit import VisionTransformer, VitShape
@@ -26,7 +29,7 @@ def build_network(weights: Weights) -> TileNetwork:
     Parameters
     ----------
     weights : Weights
-        Of a vision transformer or a ResNet-50, in safetensors.
+        Of a vision transformer, a ResNet-50 or a compact network, in safetensors.
 
     Returns
     -------
@@ -44,7 +47,9 @@ def build_network(weights: Weights) -> TileNetwork:
     except (SafetensorError, OSError) as error:
         raise ConfigError(f"{weights.file} cannot be read as safetensors: {error}") from error
     if recipe.network.family == "resnet50":
-        backbone, own = _empty(None), resnet_names(tensors)
+        backbone, own = _empty(ResNet50), resnet_names(tensors)
+    elif recipe.network.family == "compact":
+        backbone, own = _empty(CompactNetwork), tensors
     else:
         backbone, own = _transformer(recipe, tensors, weights)
     _fill(backbone, own, weights)
@@ -77,7 +82,7 @@ def _transformer(
             )
         except ValueError as error:
             raise ConfigError(f"{weights.file}: {error}") from error
-    return _empty(shape), own
+    return _empty(lambda: VisionTransformer(shape)), own
 
 
 def vit_shape(
@@ -113,10 +118,10 @@ def vit_shape(
     return VitShape(tile_px=tile_px, **given)
 
 
-def _empty(shape: VitShape | None) -> nn.Module:
+def _empty(make: Callable[[], nn.Module]) -> nn.Module:
     """Make a network without memory for its weights, which come from the file."""
     with torch.device("meta"):
-        return ResNet50() if shape is None else VisionTransformer(shape)
+        return make()
 
 
 def _fill(backbone: nn.Module, own: _Tensors, weights: Weights) -> None:

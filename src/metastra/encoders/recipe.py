@@ -10,9 +10,14 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["EncoderRecipe", "Family", "NetworkRecipe"]
+__all__ = ["NAME_PATTERN", "EncoderRecipe", "Family", "NetworkRecipe"]
 
-Family = Literal["vit", "resnet50", "onnx", "torchscript"]
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+"""Of an encoder's name."""
+
+Family = Literal["vit", "resnet50", "compact", "onnx", "torchscript"]
+_FIXED = {"resnet50": 1024, "compact": 448}
+"""Numbers a tile, of networks that have one shape."""
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Positive = Annotated[int, Field(ge=1)]
 
@@ -27,7 +32,8 @@ class NetworkRecipe(_Part):
     """What a network looks like; the fields are those of `metastra.models.vit.VitShape`."""
 
     family: Family = "vit"
-    """``vit`` and ``resnet50`` are built here; ``onnx`` and ``torchscript`` are whole files."""
+    """``vit``, ``resnet50`` and ``compact`` (`metastra train-encoder`) are built here; ``onnx`` and
+    ``torchscript`` are whole files."""
     token_px: _Positive | None = None
     width: _Positive | None = None
     depth: _Positive | None = None
@@ -62,7 +68,7 @@ class EncoderRecipe(_Part):
     for.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: Annotated[str, Field(pattern=NAME_PATTERN)]
     title: str = ""
     source: Annotated[str, Field(min_length=1)]
     """Repository on the hub, page or paper."""
@@ -94,8 +100,8 @@ class EncoderRecipe(_Part):
     def dimension(self) -> int:
         """Numbers a tile."""
         network = self.network
-        if network.family == "resnet50":
-            return 1024
+        if network.family in _FIXED:
+            return _FIXED[network.family]
         if network.width is None:
             return network.dimension or 0
         return network.width * (2 if self.pooling == "class+mean" else 1)
