@@ -101,7 +101,8 @@ def _tiles(mpp: float, *, direct: bool = True) -> Callable[[Path], Iterator[int]
 
         with OpenSlideReader(path, mpp=mpp) as slide:
             if not direct:
-                slide._planes = {}  # noqa: SLF001 - no option of the reader is worth this
+                slide.direct_level = lambda *_: None
+                slide._levels.level = lambda *_: None  # noqa: SLF001 - no option is worth this
             # all tiles of a pass: unpacked they are more than the readers keep
             grid = make_grid(slide.info, TileSpec())
             while True:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import openslide
 import pytest
+import tifffile
 
 from metastra.errors import SlideError
 from metastra.slides import tiff_codec
 from metastra.slides.direct_tiles import direct_planes
 from metastra.slides.opening import open_slide
 from metastra.slides.openslide_reader import OpenSlideReader
+from slides.jpeg_slides import jpeg_pyramid
 from slides.slide_makers import aperio, picture, tiled_pyramid
 
 
@@ -23,9 +25,7 @@ def by_openslide(path, level, location, size):
 
 def is_direct(path) -> list[int]:
     with OpenSlideReader(path) as slide:
-        for number in range(len(slide.info.levels)):
-            slide.read_region(0, 0, number, 5, 5)
-        return sorted(slide._proven)
+        return [n for n in range(len(slide.info.levels)) if slide.reading(n).direct]
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,85 @@ def test_a_written_pyramid_is_equal_too(tmp_path):
     assert (mine == by_openslide(path, 1, (40, 20), (90, 80))).all()
 
 
+VARIANTS = {
+    "4:2:0": {"subsampling": "420"},
+    "4:2:2": {"subsampling": "422"},
+    "4:4:4": {"subsampling": "444"},
+    "abbreviated": {"abbreviated": True},
+    "abbreviated 4:4:4": {"abbreviated": True, "subsampling": "444"},
+    "BigTIFF": {"bigtiff": True, "abbreviated": True},
+    "not square": {"tile": (48, 112)},
+    "of 240 px": {"tile": (240, 240)},
+    "one tile larger than the slide": {"tile": (512, 512)},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_of_jpeg_is_equal_to_the_bit(variant, tmp_path):
+    """Whole levels, their edge tiles and the rim outside."""
+    path = jpeg_pyramid(tmp_path / "a.tif", picture(), levels=2, **VARIANTS[variant])
+
+    assert is_direct(path) == [0, 1]
+    with open_slide(path) as slide:
+        for number, level in enumerate(slide.info.levels):
+            size = (level.width_px + 20, level.height_px + 20)
+            mine = slide.read_region(-8, -8, number, *size)
+            assert (mine == by_openslide(path, number, (-8, -8), size)).all()
+
+
+def test_eight_levels_are_read_directly(tmp_path):
+    """Down to a few pixels; a level whose scale is no whole number, too."""
+    path = jpeg_pyramid(tmp_path / "a.tif", picture(700, 900), levels=8)
+
+    assert is_direct(path) == list(range(8))
+    with open_slide(path) as slide:
+        assert slide.info.levels[-1].downsample != 128
+        assert slide.reading(0).reason == "4 tiles equal to OpenSlide's to the bit"
+        small = slide.info.levels[-1]
+        size = (small.width_px, small.height_px)
+        assert (slide.read_region(0, 0, 7, *size) == by_openslide(path, 7, (0, 0), size)).all()
+
+
+@pytest.mark.parametrize(
+    ("compression", "vendor"),
+    [("lzw", tiled_pyramid), ("deflate", tiled_pyramid), (33005, aperio), ("none", tiled_pyramid)],
+)
+def test_other_compressions_are_read_directly_where_they_are_equal(compression, vendor, tmp_path):
+    """JPEG 2000 as Aperio writes it, LZW, Deflate and none."""
+    how = {"compressionargs": {}} if vendor is aperio else {}
+    path = vendor(tmp_path / "a.tif", picture(), compression=compression, **how)
+
+    assert 0 in is_direct(path)
+    with open_slide(path) as slide:
+        mine = slide.read_region(30, 20, 0, 200, 150)
+    assert (mine == by_openslide(path, 0, (30, 20), (200, 150))).all()
+
+
+def test_why_a_level_is_left_to_openslide_is_told(tmp_path, shared):
+    """Strips, another format, grey."""
+    scanner = shared / "data" / "wsi" / "hamamatsu_fluorescence_dapi.ndpi"
+    with open_slide(scanner) as slide:
+        told = slide.reading(0)
+        assert not told.direct
+        assert told.reason == "hamamatsu does not keep its levels as plain pages of a TIFF"
+        assert slide.direct_level(0) is None
+
+    grey = tmp_path / "grey.tif"
+    tifffile.imwrite(grey, picture()[..., 0], tile=(64, 64), photometric="minisblack")
+    with OpenSlideReader(grey) as slide:
+        assert slide.reading(0).reason == "other pixels than RGB of 8 bits"
+
+
+def test_a_picture_of_the_same_size_twice_is_left_to_openslide(tmp_path):
+    """Nothing says which of them the level is."""
+    path = tmp_path / "a.tif"
+    tiled_pyramid(path, picture(), levels=1)
+    with tifffile.TiffWriter(path, append=True) as writer:
+        writer.write(picture(seed=6), tile=(64, 64), photometric="rgb", metadata=None)
+    with OpenSlideReader(path) as slide:
+        assert slide.reading(0).reason == "two pictures of the file have its size"
+
+
 def test_where_the_two_differ_openslide_is_believed(shared, monkeypatch):
     """The probe notices wrong colours; the level is then read through OpenSlide."""
     path = shared / "data" / "wsi" / "CMU-1-Small-Region.svs"
@@ -68,6 +147,7 @@ def test_where_the_two_differ_openslide_is_believed(shared, monkeypatch):
 
     assert is_direct(path) == []
     with open_slide(path) as slide:
+        assert "differs from OpenSlide's pixels" in slide.reading(0).reason
         mine = slide.read_region(500, 400, 0, 300, 220)
     assert (mine == by_openslide(path, 0, (500, 400), (300, 220))).all()
 
@@ -77,9 +157,7 @@ def test_tiles_that_were_never_written_are_left_to_openslide(tmp_path):
     path = aperio(tmp_path / "a.svs", picture())
     with OpenSlideReader(path) as slide:
         levels = slide.info.levels
-    assert list(direct_planes(path, levels)) == [0]
-
-    import tifffile
+    assert list(direct_planes(path, levels)[0]) == [0]
 
     with tifffile.TiffFile(path) as tiff:
         tag = tiff.pages.first.tags[325]
@@ -88,7 +166,9 @@ def test_tiles_that_were_never_written_are_left_to_openslide(tmp_path):
     width = 2 if kind == 3 else 4
     data[place : place + width] = bytes(width)
     path.write_bytes(data)
-    assert direct_planes(path, levels) == {}
+    planes, readings = direct_planes(path, levels)
+    assert planes == {}
+    assert readings[0].reason == "tiles that were never written"
 
 
 def test_a_bad_tile_read_directly_is_named_and_spoils_nothing(shared, tmp_path):

@@ -174,7 +174,7 @@ def test_memory_is_bounded_by_blocks(monkeypatch):
 
     assert (read_scaled(slide, 1, 2, 57, 47.5, 9, 8) == whole).all()
     assert max(size for _, size in slide.asked) < 250
-    monkeypatch.setattr(scaled, "_WHOLE_STEP", 3.0)
+    monkeypatch.setattr(scaled, "MAX_STEP", 3.0)
     twice = read_scaled(slide, 1, 2, 57, 47.5, 9, 8)
     assert np.abs(twice.astype(int) - whole).max() <= 1
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 __all__ = ["area_bytes", "area_mean"]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _average_row(
     row: NDArray[np.float64],
     first: NDArray[np.int64],
@@ -35,7 +35,7 @@ def _average_row(
         out[c, 0], out[c, 1], out[c, 2] = red / width, green / width, blue / width
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def area_mean(
     source: NDArray[np.uint8], x_edges: NDArray[np.float64], y_edges: NDArray[np.float64]
 ) -> NDArray[np.float64]:
@@ -75,13 +75,14 @@ def area_mean(
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def area_bytes(
     source: NDArray[np.uint8],
     x_edges: NDArray[np.float64],
     y_edges: NDArray[np.float64],
     half: float,
-) -> NDArray[np.uint8]:
+    out: NDArray[np.uint8],
+) -> None:
     """Average rectangles of a picture and round.
 
     Parameters
@@ -90,16 +91,11 @@ def area_bytes(
         As for `area_mean`.
     half : float
         What is added before the fraction is cut off.
-
-    Returns
-    -------
-    ndarray of uint8, shape (rows, columns, 3)
-        Rounded means.
+    out : ndarray of uint8, shape (rows, columns, 3)
+        Is filled with the rounded means.
     """
     means = area_mean(source, x_edges, y_edges)
-    out = np.empty(means.shape, dtype=np.uint8)
     for r in range(means.shape[0]):
         for c in range(means.shape[1]):
             for k in range(3):
                 out[r, c, k] = int(means[r, c, k] + half)
-    return out

@@ -18,7 +18,8 @@ import numpy as np
 import openslide
 from numpy.typing import NDArray
 
-from metastra.slides.direct_tiles import DIRECT_VENDORS, direct_planes, equal_on_probes
+from metastra.slides.direct_level import DirectLevel, Reading
+from metastra.slides.direct_tiles import DirectLevels
 from metastra.slides.over_white_kernel import over_white
 from metastra.slides.resolution import mpp_of_tags, resolve_mpp
 from metastra.slides.slide import (
@@ -29,8 +30,7 @@ from metastra.slides.slide import (
     check_region,
     slide_error,
 )
-from metastra.slides.tiff_pieces import PieceError, Pieces, piece_error
-from metastra.slides.tiff_plane import Plane
+from metastra.slides.tiff_pieces import PieceError, piece_error
 from metastra.slides.tiff_walk import ndpi_channel
 
 __all__ = ["OpenSlideReader"]
@@ -78,12 +78,9 @@ class OpenSlideReader:
         with contextlib.ExitStack() as refused:
             refused.callback(self._handle.close)
             self._stream = refused.enter_context(path.open("rb"))
-            self._pieces = Pieces(self._stream)
             self._info = self._describe(mpp, mpp_source)
             refused.pop_all()
-        direct = self._info.vendor in DIRECT_VENDORS
-        self._planes = direct_planes(path, self._info.levels) if direct else {}
-        self._proven: set[int] = set()
+        self._levels = DirectLevels(path, self._info, self._stream, self._through_openslide)
 
     @property
     def info(self) -> SlideInfo:
@@ -119,33 +116,53 @@ class OpenSlideReader:
             raise ValueError(f"{self._info.name} is closed")
         if not width_px or not height_px:
             return np.zeros((height_px, width_px, 3), dtype=np.uint8)
-        plane = self._direct_plane(level)
-        if plane is None:
+        direct = self._levels.level(level)
+        if direct is None:
             return self._through_openslide(x_px0, y_px0, level, width_px, height_px)
         region = np.full((height_px, width_px, 3), 255, dtype=np.uint8)
         down = self._info.levels[level].downsample
         x, y = round(x_px0 / down), round(y_px0 / down)
         left, top = max(x, 0), max(y, 0)
-        right, bottom = min(x + width_px, plane.width_px), min(y + height_px, plane.height_px)
+        right, bottom = min(x + width_px, direct.width_px), min(y + height_px, direct.height_px)
         if right > left and bottom > top:
             inside = region[top - y : bottom - y, left - x : right - x]
             try:
-                self._pieces.read(level, plane, left, top, inside)
+                direct.read(left, top, inside)
             except PieceError as error:
-                raise piece_error(self._info, level, plane, error) from error
+                raise piece_error(self._info, level, direct.plane, error) from error
         return region
 
-    def _direct_plane(self, level: int) -> Plane | None:
-        """Give the page to read a level from without OpenSlide, once it is seen to be equal."""
-        plane = self._planes.get(level)
-        if plane is None or level in self._proven:
-            return plane
-        down = self._info.levels[level].downsample
-        if not equal_on_probes(plane, level, down, self._stream, self._through_openslide):
-            del self._planes[level]
-            return None
-        self._proven.add(level)
-        return plane
+    def direct_level(self, level: int, shrink: int = 1) -> DirectLevel | None:
+        """Give a level to be read directly; see `metastra.slides.direct_level.DirectSlide`.
+
+        Parameters
+        ----------
+        level : int
+            Position in ``info.levels``.
+        shrink : int
+            Side of the squares of pixels that are to be averaged.
+
+        Returns
+        -------
+        DirectLevel or None
+            None where OpenSlide has to be asked.
+        """
+        return self._levels.level(level, shrink)
+
+    def reading(self, level: int) -> Reading:
+        """Say by what a level is read, and why.
+
+        Parameters
+        ----------
+        level : int
+            Position in ``info.levels``.
+
+        Returns
+        -------
+        Reading
+            Of the level.
+        """
+        return self._levels.reading(level)
 
     def _through_openslide(
         self, x_px0: int, y_px0: int, level: int, width_px: int, height_px: int
@@ -169,7 +186,7 @@ class OpenSlideReader:
             self._closed = True
             self._handle.close()
             self._stream.close()
-            self._pieces.forget()
+            self._levels.forget()
 
     def __enter__(self) -> Self:
         return self

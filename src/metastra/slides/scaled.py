@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 from metastra.slides.area_kernel import area_bytes, area_mean
 from metastra.slides.slide import Level, Slide, SlideInfo, slide_error
 
-__all__ = ["BLOCK_PX", "MAX_SOURCE_PX", "best_level", "read_scaled", "thumbnail"]
+__all__ = [
+    "BLOCK_PX",
+    "HALF",
+    "MAX_SOURCE_PX",
+    "MAX_STEP",
+    "best_level",
+    "pixel_edges",
+    "read_scaled",
+    "thumbnail",
+]
 
 BLOCK_PX = 1 << 22
 """Source pixels that are held at once (4 million, 16 MB while they are decoded)."""
@@ -25,8 +34,10 @@ MAX_SOURCE_PX = 1 << 30
 
 _LEVEL_SLACK = 1.005  # a level of 2.0003 serves a scale of 2
 _NOISE = 1e-6  # far below a grey level and a pixel, far above the noise of the sums
-_HALF = 0.5 + _NOISE  # so that rounding half up does not depend on the noise
-_WHOLE_STEP = 512.0  # source pixels per output pixel that one pass may average, along one axis
+HALF = 0.5 + _NOISE
+"""What is added before a fraction is cut off, so that rounding half up does not depend on noise."""
+MAX_STEP = 512.0
+"""Source pixels per output pixel that one pass may average, along one axis."""
 
 
 def best_level(info: SlideInfo, scale: float) -> int:
@@ -99,9 +110,9 @@ def read_scaled(
     step_x, step_y = width_px0 / out_w / down, height_px0 / out_h / down
     _require_bounded(info, step_x * out_w * step_y * out_h, number)
     # pixels that cover very much are averaged twice: first into whole parts of themselves
-    parts_x, parts_y = math.ceil(step_x / _WHOLE_STEP), math.ceil(step_y / _WHOLE_STEP)
-    x_edges = _edges(x_px0 / down, step_x / parts_x, out_w * parts_x)
-    y_edges = _edges(y_px0 / down, step_y / parts_y, out_h * parts_y)
+    parts_x, parts_y = math.ceil(step_x / MAX_STEP), math.ceil(step_y / MAX_STEP)
+    x_edges = pixel_edges(x_px0 / down, step_x / parts_x, out_w * parts_x)
+    y_edges = pixel_edges(y_px0 / down, step_y / parts_y, out_h * parts_y)
     out = np.empty((out_h, out_w, 3), dtype=np.uint8)
     for rows, columns in _blocks(out_h, out_w, step_y, step_x):
         across = x_edges[columns.start * parts_x : columns.stop * parts_x + 1]
@@ -112,7 +123,7 @@ def read_scaled(
         else:
             shape = (rows.stop - rows.start, parts_y, columns.stop - columns.start, parts_x, 3)
             means = area_mean(source, across, along).reshape(shape).mean(axis=(1, 3))
-            out[rows, columns] = np.floor(means + _HALF)
+            out[rows, columns] = np.floor(means + HALF)
     return out
 
 
@@ -160,8 +171,28 @@ def _require_bounded(info: SlideInfo, source_px: float, number: int) -> None:
         )
 
 
-def _edges(start: float, step: float, count: int) -> NDArray[np.float64]:
-    """Give the edges of the output pixels; one that is a whole number but for noise becomes it."""
+def pixel_edges(start: float, step: float, count: int) -> NDArray[np.float64]:
+    """Give the edges of output pixels along one axis.
+
+    Parameters
+    ----------
+    start : float
+        The first edge, in pixels of the level.
+    step : float
+        Pixels of the level per output pixel.
+    count : int
+        Output pixels.
+
+    Returns
+    -------
+    ndarray of float64, shape (count + 1,)
+        One that is a whole number but for the noise of the arithmetic is that number.
+
+    Examples
+    --------
+    >>> pixel_edges(0.1 + 0.2, 2.7, 2).tolist()
+    [0.30000000000000004, 3.0, 5.7]
+    """
     edges = start + np.arange(count + 1) * step
     whole = np.rint(edges)
     return np.where(np.abs(edges - whole) < _NOISE, whole, edges)
@@ -197,5 +228,6 @@ def _rounded(
         np.array_equal(edges, np.arange(edges.size)) for edges in (x_edges, y_edges)
     ):
         return source
-    rounded: NDArray[np.uint8] = area_bytes(source, x_edges, y_edges, _HALF)
+    rounded = np.empty((y_edges.size - 1, x_edges.size - 1, 3), dtype=np.uint8)
+    area_bytes(source, x_edges, y_edges, HALF, rounded)
     return rounded

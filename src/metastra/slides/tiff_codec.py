@@ -26,6 +26,7 @@ __all__ = [
     "MissingCodec",
     "splice",
     "unpack",
+    "unpack_into",
 ]
 
 JPEG = 7
@@ -121,6 +122,39 @@ def unpack(coding: Coding, data: bytes, shape: tuple[int, int, int]) -> NDArray[
     elif coding.predictor != 1:
         raise DecodeError(f"predictor {coding.predictor} is not read")
     return pixels
+
+
+def unpack_into(coding: Coding, data: bytes, out: NDArray[Any]) -> None:
+    """Unpack one tile or strip into memory that is there already.
+
+    A JPEG is decoded straight into it; memory that is used again costs no page faults, which for
+    a tile of 256 px take a third as long as its decoding.
+
+    Parameters
+    ----------
+    coding : Coding
+        How it is stored.
+    data : bytes
+        Its bytes as they lie in the file.
+    out : ndarray, shape (height, width, samples)
+        Contiguous; is filled.
+
+    Raises
+    ------
+    DecodeError, MissingCodec
+        As for `unpack`; what `out` then holds is not said.
+    """
+    height, width, samples = out.shape
+    if coding.compression == JPEG and samples == 3 and out.dtype == np.uint8:
+        whole = splice(data, coding.tables, coding.photometric)
+        try:
+            found_h, found_w, colours, _ = simplejpeg.decode_jpeg_header(whole)
+            if (found_h, found_w) == (height, width) and colours != "Gray":
+                simplejpeg.decode_jpeg(whole, colorspace="RGB", buffer=out)
+                return
+        except (ValueError, MemoryError) as error:
+            raise DecodeError(str(error)) from error
+    out[...] = unpack(coding, data, (height, width, samples))
 
 
 def _raw(compression: int, data: bytes, wanted: int) -> NDArray[np.uint8]:

@@ -7,6 +7,7 @@ that memory does not grow with the slide and a damaged piece spoils nothing but 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
@@ -14,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from metastra.slides.tiff_codec import Coding, DecodeError, unpack
+from metastra.slides.tiff_codec import Coding, DecodeError, unpack, unpack_into
 
 __all__ = ["MAX_PIECE_BYTES", "Plane", "TooLarge", "plane_of"]
 
@@ -102,23 +103,64 @@ class Plane:
         DecodeError
             If its bytes are missing or cannot be unpacked.
         """
-        if number >= len(self.offsets):
-            raise DecodeError("its place is missing from the file")
-        offset, count = self.offsets[number], self.counts[number]
-        if not offset or not count:
+        if not self.is_written(number):
             return None
         height = self.piece_height_px
         if not self.tiled:
             height = min(height, self.height_px - number // self.across * height)
         shape = (height, self.piece_width_px, self.samples)
-        wanted = math.prod(shape) * self.coding.dtype.itemsize
+        return unpack(self.coding, self._stored(stream, number, math.prod(shape)), shape)
+
+    def read_piece_into(self, stream: BinaryIO, number: int, out: NDArray[Any]) -> None:
+        """Read and unpack one tile into memory that is there already; several threads may.
+
+        Parameters
+        ----------
+        stream : binary file
+            The open file; where it stands is neither used nor changed.
+        number : int
+            Position of a tile that was written.
+        out : ndarray, shape (piece_height_px, piece_width_px, samples)
+            Contiguous; is filled.
+
+        Raises
+        ------
+        DecodeError
+            If its bytes are missing or cannot be unpacked.
+        """
+        unpack_into(self.coding, self._stored(stream, number, out.size), out)
+
+    def is_written(self, number: int) -> bool:
+        """Say whether a piece was ever written.
+
+        Parameters
+        ----------
+        number : int
+            Position of the piece.
+
+        Returns
+        -------
+        bool
+            False for a hole, which the format allows.
+
+        Raises
+        ------
+        DecodeError
+            If the file does not say where it lies.
+        """
+        if number >= len(self.offsets):
+            raise DecodeError("its place is missing from the file")
+        return bool(self.offsets[number] and self.counts[number])
+
+    def _stored(self, stream: BinaryIO, number: int, n_values: int) -> bytes:
+        """Read the bytes of a piece, if they can belong to so many values."""
+        wanted, count = n_values * self.coding.dtype.itemsize, self.counts[number]
         if count > 2 * wanted + (1 << 20):
             raise DecodeError(f"{count} bytes for {wanted} bytes of pixels")
-        stream.seek(offset)
-        data = stream.read(count)
+        data = os.pread(stream.fileno(), count, self.offsets[number])
         if len(data) < count:
             raise DecodeError(f"the file ends {count - len(data)} bytes before the end of it")
-        return unpack(self.coding, data, shape)
+        return data
 
 
 def plane_of(page: Any, *, sample: int | None = None) -> Plane:

@@ -1,59 +1,110 @@
 """The pixels of a grid's tiles, batch by batch.
 
-Each tile is read by itself from the best level and averaged to the target scale, so its pixels do
-not depend on which other tiles are read or how they are batched.
+Each tile is read from the best level and averaged to the target scale; its pixels do not depend on
+which other tiles are read, how they are batched, or how many threads read them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
-from metastra.slides.scaled import read_scaled
+from metastra.slides.crew import Crew
 from metastra.slides.slide import Slide
+from metastra.tiles.direct import GridReader
 from metastra.tiles.grid import TileGrid
 
 __all__ = ["read_tiles"]
 
+Pixels = NDArray[np.uint8]
+Batch = tuple[slice, Pixels]
+
 
 def read_tiles(
-    slide: Slide, grid: TileGrid, batch: int
+    slide: Slide, grid: TileGrid, batch: int, *, threads: int = 1, ahead: int = 0
 ) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
     """Read the tiles of a grid in order.
 
-    Memory is bounded by the batch: ``batch × tile_px² × 3`` bytes and one tile's source.
+    Memory is bounded by the batch: ``(ahead + 1) × batch × tile_px² × 3`` bytes, one tile's source
+    for each thread, and the decoded tiles of the file that are kept
+    (`metastra.slides.tiff_pieces.CACHE_BYTES`).
 
     Parameters
     ----------
     slide : Slide
-        Open; the one the grid was made for.
+        Open; the one the grid was made for.  Nobody else uses it meanwhile: close the generator
+        before the slide where it is not gone through to its end.
     grid : TileGrid
         Which tiles.
     batch : int
         Most tiles at once.
+    threads : int
+        How many read.
+    ahead : int
+        Batches that are read in the background while the caller works on one; 0 reads each when it
+        is asked for.
 
     Yields
     ------
     slice
         Which of the grid's tiles these are.
     ndarray of uint8, shape (b, tile_px, tile_px, 3)
-        Their pixels, RGB; a new array each time.
+        Their pixels, RGB.  The memory is used again when the next batch is asked for: copy what is
+        to be kept.
 
     Raises
     ------
     SlideError
         SL005 at the first tile that cannot be decoded.
     ValueError
-        If `batch` is not above 0.
+        If `batch` or `threads` is not above 0, or `ahead` is below it.
     """
-    if batch < 1:
-        raise ValueError(f"a batch has at least 1 tile, not {batch}")
-    side = grid.spec.tile_px
-    for start in range(0, len(grid), batch):
-        part = slice(start, min(start + batch, len(grid)))
-        tiles = np.empty((part.stop - part.start, side, side, 3), dtype=np.uint8)
-        for number, (x, y) in enumerate(grid.coords[part].tolist()):
-            tiles[number] = read_scaled(slide, x, y, *grid.side_px0, side, side)
-        yield part, tiles
+    if batch < 1 or ahead < 0:
+        raise ValueError(f"a batch has at least 1 tile, not {batch}, and none is {ahead} ahead")
+    if not len(grid):
+        return
+    with Crew(threads) as crew:
+        reader = GridReader(slide, grid)
+        side, most = grid.spec.tile_px, min(batch, len(grid))
+        memory = deque(
+            np.empty((most, side, side, 3), dtype=np.uint8)
+            for _ in range(min(ahead, -(-len(grid) // most) - 1) + 1)
+        )
+
+        def read(start: int, room: Pixels) -> Batch:
+            part = slice(start, min(start + batch, len(grid)))
+            tiles = room[: part.stop - part.start]
+            reader.fill(part, tiles, crew)
+            return part, tiles
+
+        starts = range(0, len(grid), batch)
+        if ahead:
+            yield from _in_background(read, starts, memory)
+        else:
+            for start in starts:
+                yield read(start, memory[0])
+
+
+def _in_background(
+    read: Callable[[int, Pixels], Batch], starts: Iterable[int], memory: deque[Pixels]
+) -> Iterator[Batch]:
+    """Let a thread read into the memory that the caller does not hold."""
+    waiting: deque[tuple[Future[Batch], Pixels]] = deque()
+    left = iter(starts)
+    background = ThreadPoolExecutor(1, thread_name_prefix="batches")
+    try:
+        while True:
+            while memory and (start := next(left, None)) is not None:
+                room = memory.popleft()
+                waiting.append((background.submit(read, start, room), room))
+            if not waiting:
+                return
+            future, room = waiting.popleft()
+            yield future.result()
+            memory.append(room)
+    finally:
+        background.shutdown(cancel_futures=True)
