@@ -11,7 +11,7 @@ import typer
 from metastra.cli.console import RESEARCH_USE, print_json, result, say
 from metastra.cli.encoders import Engine, Weights
 from metastra.cli.exits import Exit, verb
-from metastra.cli.options import AsJson
+from metastra.cli.options import AsJson, Region, RegionFrom, RegionOrigin, Review
 
 __all__ = ["register"]
 
@@ -31,20 +31,6 @@ _TilePx = Annotated[
 _SlideMpp = Annotated[
     float | None,
     typer.Option(metavar="MPP", help="µm per pixel of these slides, where the files do not say."),
-]
-_Region = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="GEOJSON",
-        help="Only tiles inside this region; a folder with SLIDE.geojson for several slides.",
-    ),
-]
-_Review = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="CSV",
-        help="A reviewer's decisions; by default qc_review.csv in DIR, where it exists.",
-    ),
 ]
 _Workers = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Slides at a time; one a core by default.")
@@ -83,8 +69,9 @@ def register(app: typer.Typer) -> None:
         target_mpp: _TargetMpp = None,
         tile_px: _TilePx = None,
         slide_mpp: _SlideMpp = None,
-        region: _Region = None,
-        review: _Review = None,
+        region: Region = None,
+        region_origin: RegionFrom = RegionOrigin.QUPATH,
+        review: Review = None,
         workers: _Workers = None,
         memory_gb: _MemoryGb = None,
         wait: _Wait = 0.0,
@@ -108,6 +95,7 @@ def register(app: typer.Typer) -> None:
             tile_px=tile_px,
             slide_mpp=slide_mpp,
             region=region,
+            region_origin=region_origin.value,
             review=review,
             workers=workers or len(os.sched_getaffinity(0)),
             memory_bytes=None if memory_gb is None else int(memory_gb * 1e9),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,10 @@ __all__ = [
     "KeyFile",
     "OutDir",
     "ProgramDir",
+    "Region",
+    "RegionFrom",
+    "RegionOrigin",
+    "Review",
     "StudyFile",
     "table_format",
 ]
@@ -47,6 +52,35 @@ ProgramDir = Annotated[
         help="Where a foreign model's program lies; by default where it was locked.",
         show_default=False,
     ),
+]
+Region = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="GEOJSON",
+        help="Region drawn in QuPath; for several slides a folder with <slide>.geojson.",
+        show_default=False,
+    ),
+]
+Review = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CSV",
+        help="A reviewer's decisions; by default qc_review.csv beside the results.",
+        show_default=False,
+    ),
+]
+
+
+class RegionOrigin(StrEnum):
+    """What the coordinates of a drawn region count from."""
+
+    QUPATH = "qupath"
+    LEVEL0 = "level0"
+
+
+RegionFrom = Annotated[
+    RegionOrigin,
+    typer.Option(help="Where the region's coordinates begin: QuPath crops to scanned bounds."),
 ]
 Decimal = Annotated[str, typer.Option(help="Decimal mark of the tables.")]
 Delimiter = Annotated[

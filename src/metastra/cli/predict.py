@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +11,17 @@ import typer
 from metastra.cli.console import RESEARCH_USE, print_json, print_problems, result, say
 from metastra.cli.encoders import Weights
 from metastra.cli.exits import Exit, verb
-from metastra.cli.options import AsJson, ProgramDir, table_format
+from metastra.cli.options import (
+    AsJson,
+    ProgramDir,
+    Region,
+    RegionFrom,
+    RegionOrigin,
+    Review,
+    table_format,
+)
 from metastra.cli.slide_options import Features, SlideDir, SlideTable, Workers, slide_source
+from metastra.errors import ConfigError
 
 __all__ = ["register"]
 
@@ -63,6 +73,9 @@ def register(app: typer.Typer) -> None:
         slide_table: SlideTable = None,
         slide_dir: SlideDir = None,
         features: Features = None,
+        region: Region = None,
+        region_origin: RegionFrom = RegionOrigin.QUPATH,
+        review: Review = None,
         workers: Workers = None,
         weights: Weights = None,
         id_column: _Id = "PATIENT",
@@ -87,6 +100,12 @@ def register(app: typer.Typer) -> None:
             written=written,
             weights=weights,
         )
+        if slides is not None:
+            slides = replace(
+                slides, region=region, region_origin=region_origin.value, review=review
+            )
+        elif region is not None or review is not None:
+            raise ConfigError("--region and --review belong to --slide-table CSV")
         with use_progress(automatic_progress()):
             summary = predict_table(
                 bundle,

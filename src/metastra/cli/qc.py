@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,14 +9,9 @@ import typer
 
 from metastra.cli.console import RESEARCH_USE, print_json, result, say
 from metastra.cli.exits import Exit, verb
-from metastra.cli.options import AsJson, OutDir
+from metastra.cli.options import AsJson, OutDir, Region, RegionFrom, RegionOrigin, Review
 
 __all__ = ["register"]
-
-
-class _Origin(StrEnum):
-    QUPATH = "qupath"
-    LEVEL0 = "level0"
 
 
 _Slides = Annotated[
@@ -30,26 +24,6 @@ _Mpp = Annotated[
         "--slide-mpp",
         metavar="MPP",
         help="Microns per pixel of these slides, where the files do not say it.",
-        show_default=False,
-    ),
-]
-_Region = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="GEOJSON",
-        help="Region drawn in QuPath; for several slides a folder with <slide>.geojson.",
-        show_default=False,
-    ),
-]
-_RegionOrigin = Annotated[
-    _Origin,
-    typer.Option(help="Where the region's coordinates begin: QuPath crops to scanned bounds."),
-]
-_Review = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="CSV",
-        help="A reviewer's decisions; by default qc_review.csv in DIR, where it exists.",
         show_default=False,
     ),
 ]
@@ -71,9 +45,9 @@ def register(app: typer.Typer) -> None:
         slides: _Slides,
         out: OutDir,
         slide_mpp: _Mpp = None,
-        region: _Region = None,
-        region_origin: _RegionOrigin = _Origin.QUPATH,
-        review: _Review = None,
+        region: Region = None,
+        region_origin: RegionFrom = RegionOrigin.QUPATH,
+        review: Review = None,
         workers: _Workers = 1,
         as_json: AsJson = False,
     ) -> None:

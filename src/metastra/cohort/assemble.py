@@ -13,6 +13,7 @@ from metastra.catalogue import problem
 from metastra.cohort.coding import Coding, CodingKind, encode
 from metastra.cohort.dates import dates
 from metastra.cohort.declared_columns import clinical_columns, column_namer
+from metastra.cohort.drawn_regions import with_regions
 from metastra.cohort.hierarchy import Course, Patient, Role, Slide, Specimen
 from metastra.cohort.identifiers import normalise_id
 from metastra.cohort.measured import measured_late
@@ -133,6 +134,10 @@ def read_part(study: Study, section: CohortSection, pseudonyms: Pseudonyms) -> C
 
     patients = [patient_at(index, patient) for index, patient in enumerate(tables.ids)]
     problems += _without_slides(tables, patients, slides)
+    if section.region_dir is not None and tables.slide is not None and section.require_slides:
+        folder = resolve_path(study, section.region_dir)
+        patients, found = with_regions(patients, tables.slide, actual("FILENAME"), folder)
+        problems += found
     return CohortPart(
         tables=tables,
         patients=tuple(patients),

@@ -135,6 +135,8 @@ class Slide:
         Year of the scan, where the table gives its date.
     row : int
         In the slide table.
+    region : Path or None
+        A drawn region that limits its tiles.
     """
 
     filename: str
@@ -149,6 +151,7 @@ class Slide:
     scanner: str = ""
     scan_year: int | None = None
     row: int = 0
+    region: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,11 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from metastra.cohort.drawn_regions import slide_stem
 from metastra.encoders.choice import EncoderChoice
 from metastra.encoders.encoder import EncoderCard
 from metastra.errors import ConfigError
 from metastra.slides.slide import MppSource
 from metastra.tiles.grid import TileSpec
+from metastra.tissue.geojson import RegionOrigin
 
 __all__ = ["SlideJob", "spec_for"]
 
@@ -42,6 +44,8 @@ class SlideJob:
         Where the user states them.
     region : str or None
         A GeoJSON file that limits the tiles.
+    region_origin : {"qupath", "level0"}
+        What its coordinates count from.
     batch : int
         Tiles in memory at a time.
     is_features : bool
@@ -73,6 +77,7 @@ class SlideJob:
     mpp: float | None = None
     mpp_source: MppSource = "option"
     region: str | None = None
+    region_origin: RegionOrigin = "qupath"
     batch: int = 64
     is_features: bool = False
     shown: str = ""
@@ -94,6 +99,11 @@ class SlideJob:
     def choice(self) -> EncoderChoice:
         """The encoder with its weights and engine."""
         return EncoderChoice(name=self.encoder, weights=self.weights, engine=self.engine)
+
+    @property
+    def region_shown(self) -> str:
+        """What messages call the region's file: as the slide, whatever that is called."""
+        return f"{slide_stem(self.shown)}.geojson"
 
     @property
     def source(self) -> str:

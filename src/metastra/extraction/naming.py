@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metastra.catalogue import problem
+from metastra.cohort.drawn_regions import slide_stem
 from metastra.errors import ConfigError, DataError, Problem, Where
 from metastra.storage.names import clean_name
 
 __all__ = ["name_slides"]
-
-_DOUBLE_ENDINGS = (".ome.tif", ".ome.tiff")
 
 
 def name_slides(paths: Sequence[Path]) -> dict[str, Path]:
@@ -56,13 +55,10 @@ def name_slides(paths: Sequence[Path]) -> dict[str, Path]:
 
 
 def _stem(path: Path) -> str:
-    lower = path.name.lower()
-    for ending in _DOUBLE_ENDINGS:
-        if lower.endswith(ending) and len(lower) > len(ending):
-            return path.name[: -len(ending)]
-    if not path.stem:
+    stem = slide_stem(path.name)
+    if not stem:
         raise ConfigError(f"{path}: this is no slide's name")
-    return path.stem
+    return stem
 
 
 def _collision(paths: Sequence[Path]) -> Problem:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metastra.digest import digest_file, digest_value
+from metastra.digest import digest_value
 from metastra.encoders.choice import EncoderChoice
 from metastra.encoders.encoder import Encoder, EncoderCard
 from metastra.executor import beat
@@ -31,7 +31,7 @@ from metastra.slides.slide import Slide, require_brightfield, require_he
 from metastra.storage import Recipe
 from metastra.tiles.grid import TileGrid, make_grid
 from metastra.tiles.reading import read_tiles
-from metastra.tissue.geojson import read_region_file
+from metastra.tissue.geojson import read_region_file, region_digest
 from metastra.tissue.quality import MEASURES_VERSION, assess
 from metastra.tissue.rules import TILE_RULES, tile_codes
 
@@ -128,28 +128,40 @@ def extract_slide(job: SlideJob) -> SlideOutcome:
 def _recipe(
     job: SlideJob, grid: TileGrid, slide_digest: str, card: EncoderCard, *, turned: bool
 ) -> Recipe:
-    region = digest_file(Path(job.region)) if job.region else None
+    region = _region_digest(job)
+    tiling = {
+        "target_mpp": job.target_mpp,
+        "tile_px": job.tile_px,
+        "slide_mpp": list(grid.mpp),
+        "region": region,
+    }
+    if region is not None and job.region_origin != "qupath":
+        tiling["region_origin"] = job.region_origin
     return features_recipe(
         slide_digest=slide_digest,
-        tiling={
-            "target_mpp": job.target_mpp,
-            "tile_px": job.tile_px,
-            "slide_mpp": list(grid.mpp),
-            "region": region,
-        },
+        tiling=tiling,
         encoder_digest=card.digest,
         quality={**QUALITY_RULE, "overridden": True} if turned else QUALITY_RULE,
     )
 
 
+def _region_digest(job: SlideJob) -> str | None:
+    if job.region is None:
+        return None
+    return region_digest(Path(job.region), shown=job.region_shown)
+
+
 def _quality(job: SlideJob, slide: Slide, slide_digest: str) -> StoredQuality:
     """Read what the stage before found on the same slide; else assess it."""
-    if job.region is None:
-        folder, settings = Path(job.folder), quality_settings(job.mpp)
-        known = stored_quality(folder, slide_digest, settings, slide.info.name)
-        if known is not None:
-            return known
-    drawn = read_region_file(Path(job.region), slide.info) if job.region else None
+    settings = quality_settings(job.mpp, _region_digest(job), job.region_origin)
+    known = stored_quality(Path(job.folder), slide_digest, settings, slide.info.name)
+    if known is not None:
+        return known
+    drawn = None
+    if job.region:
+        drawn = read_region_file(
+            Path(job.region), slide.info, origin=job.region_origin, shown=job.region_shown
+        )
     found = assess(slide, drawn)
     return StoredQuality(maps=found.maps, codes=found.codes, assessable=found.assessable)
 

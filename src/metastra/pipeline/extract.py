@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,13 @@ from metastra.extraction.job import SlideJob, spec_for
 from metastra.extraction.naming import name_slides
 from metastra.extraction.slide import QUALITY_RULE
 from metastra.pipeline.encoders_chosen import limits_for
-from metastra.pipeline.qc_review import REVIEW, read_review
-from metastra.pipeline.qc_table import Decision
+from metastra.pipeline.qc_review import not_met, review_of
+from metastra.pipeline.slide_regions import regions_of
 from metastra.slides.folders import folders_not_entered, slide_files
-from metastra.slides.identity import reviewed_name
 from metastra.slides.resolution import require_mpp
 from metastra.storage import csv_bytes, hold, json_bytes, sweep_orphans, write_bytes
 from metastra.tiles.grid import TileSpec
+from metastra.tissue.geojson import RegionOrigin
 from metastra.version import VERSION
 
 __all__ = ["ExtractRequest", "ExtractSummary", "extract"]
@@ -54,6 +54,8 @@ class ExtractRequest:
         Micrometres per level-0 pixel of all these slides, where the files do not say or are wrong.
     region : Path or None
         A GeoJSON file for the one slide, or a folder with a ``.geojson`` named as each slide.
+    region_origin : {"qupath", "level0"}
+        See `metastra.tissue.geojson.read_region_file`.
     review : Path or None
         A reviewer's decisions, as `metastra qc` reads them; ``qc_review.csv`` in `out` where that
         exists.
@@ -74,6 +76,7 @@ class ExtractRequest:
     tile_px: int | None = None
     slide_mpp: float | None = None
     region: Path | None = None
+    region_origin: RegionOrigin = "qupath"
     review: Path | None = None
     workers: int = 1
     memory_bytes: int | None = None
@@ -205,7 +208,8 @@ def extract(
     Raises
     ------
     DataError
-        SL057 if several slides would share a feature file; QC040 and QC042 to QC044 for a review.
+        SL057 if several slides would share a feature file; QC025 for all slides without a region
+        where a folder of regions is given; QC040 and QC042 to QC044 for a review.
     ConfigError
         If an option contradicts another, or there is no slide.
     BusyError
@@ -233,16 +237,20 @@ def extract(
             last.callback(lambda: _leave_manifest(summary()))
             for fate in extract_all(executor or request.pool(tell), jobs):
                 fates[fate.job.name] = fate
-    if tell is not None and (note := _unknown(request, fates.values())):
-        tell(note)
+    digests = [fate.outcome.slide_digest for fate in fates.values() if fate.outcome is not None]
+    unknown = not_met(review_of(request.review, request.out), digests)
+    if tell is not None and unknown:
+        tell(unknown)
     return summary()
 
 
 def _jobs(request: ExtractRequest, spec: TileSpec) -> list[SlideJob]:
     named = name_slides(slide_files(request.slides))
-    overridden = tuple(sorted(one.slide for one in _decisions(request) if one.override))
+    decisions = review_of(request.review, request.out)
+    overridden = tuple(sorted(one.slide for one in decisions if one.override))
     if not named:
         raise ConfigError("no slide was named; give slides, or folders with slides in them")
+    regions = regions_of(request.region, {name: f"{name}.geojson" for name in named})
     return [
         SlideJob(
             path=str(path),
@@ -254,44 +262,12 @@ def _jobs(request: ExtractRequest, spec: TileSpec) -> list[SlideJob]:
             target_mpp=spec.target_mpp,
             tile_px=spec.tile_px,
             mpp=request.slide_mpp,
-            region=_region(request.region, name, n_slides=len(named)),
+            region=regions.get(name),
+            region_origin=request.region_origin,
             overridden=overridden,
         )
         for name, path in named.items()
     ]
-
-
-def _decisions(request: ExtractRequest) -> tuple[Decision, ...]:
-    beside = request.out / REVIEW
-    path = request.review or (beside if beside.is_file() else None)
-    return () if path is None else read_review(path)
-
-
-def _unknown(request: ExtractRequest, fates: Iterable[SlideFate]) -> str:
-    """Name the reviewed slides that are none of those that were read."""
-    known = {reviewed_name(fate.outcome.slide_digest) for fate in fates if fate.outcome is not None}
-    unknown = sorted(one.slide for one in _decisions(request) if one.slide not in known)
-    if not unknown:
-        return ""
-    return f"the review names slides that were not read here: {', '.join(unknown)}"
-
-
-def _region(given: Path | None, name: str, *, n_slides: int) -> str | None:
-    if given is None:
-        return None
-    if given.is_dir():
-        path = given / f"{name}.geojson"
-        if not path.is_file():
-            raise ConfigError(f"--region {given}: there is no {path.name} for slide {name!r}")
-        return str(path)
-    if n_slides > 1:
-        raise ConfigError(
-            f"--region {given} is one file for {n_slides} slides; give a folder with a .geojson "
-            "named as each slide"
-        )
-    if not given.is_file():
-        raise ConfigError(f"--region {given}: there is no such file")
-    return str(given)
 
 
 def _leave_manifest(summary: ExtractSummary) -> None:

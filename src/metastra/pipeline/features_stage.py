@@ -13,7 +13,7 @@ from metastra.extraction.job import SlideJob, spec_for
 from metastra.extraction.slide import QUALITY_RULE
 from metastra.features.store import RUN_PREFIX, FeatureStore
 from metastra.pipeline.encoders_chosen import limits_for, study_card, study_choice
-from metastra.pipeline.qc_review import REVIEW, read_review
+from metastra.pipeline.qc_review import REVIEW, review_of
 from metastra.pipeline.study_slides import StudySlide, slides_parent_digest, study_slides
 from metastra.pipeline.workshop import Workshop
 from metastra.storage import (
@@ -92,8 +92,7 @@ def features_files(work: Workshop) -> dict[str, bytes]:
         As `metastra.extraction.batch.extract_all`.
     """
     slides = study_slides(work)
-    review = work.opened.run_dir / REVIEW
-    decisions = read_review(review) if review.is_file() else ()
+    decisions = review_of(None, work.opened.run_dir)
     overridden = tuple(sorted(one.slide for one in decisions if one.override))
     jobs = [_job(work, slide, overridden) for slide in slides]
     by_name = {fate.job.name: fate for fate in extract_all(_executor(work), jobs)}
@@ -170,6 +169,8 @@ def _job(work: Workshop, slide: StudySlide, overridden: tuple[str, ...]) -> Slid
         mpp_source=slide.mpp_source,
         is_features=slide.is_features,
         stain=slide.stain,
+        region=None if slide.region is None else str(slide.region),
+        region_origin=slide.region_origin,
         overridden=overridden,
     )
 

@@ -13,6 +13,7 @@ from metastra.bundle.opened import Bundle
 from metastra.bundle.slide_reading import GivenSlide, PatientSlides
 from metastra.bundle.slide_scope import stain_accepted
 from metastra.catalogue import problem
+from metastra.cohort.drawn_regions import region_name
 from metastra.cohort.hierarchy import Slide
 from metastra.cohort.tables import TableFormat, read_table, require_columns
 from metastra.cohort.tissue_tables import TissueReading, read_slides
@@ -23,7 +24,10 @@ from metastra.extraction.job import SlideJob
 from metastra.extraction.naming import name_slides
 from metastra.features.store import FeatureStore
 from metastra.pipeline.encoders_chosen import contract_choice, limits_for
+from metastra.pipeline.qc_review import not_met, review_of
+from metastra.pipeline.slide_regions import regions_of
 from metastra.storage import hold, sweep_orphans
+from metastra.tissue.geojson import RegionOrigin
 
 __all__ = ["SlideSource", "SlidesGiven", "give_slides", "require_encoder"]
 
@@ -51,7 +55,14 @@ class SlideSource:
     executor : Executor or None
         Where slides are worked on; child processes of this machine where None.
     tell : callable or None
-        Told what happens at Ctrl-C.
+        Told what happens at Ctrl-C, and which slides of the review were not met.
+    region : Path or None
+        A folder with a ``.geojson`` named as each slide, or the file of the one slide.
+    region_origin : {"qupath", "level0"}
+        See `metastra.tissue.geojson.read_region_file`.
+    review : Path or None
+        A reviewer's decisions, as `metastra qc` reads them; ``qc_review.csv`` in `store` where that
+        exists.
     """
 
     table: Path
@@ -62,6 +73,9 @@ class SlideSource:
     workers: int = 1
     executor: Executor | None = None
     tell: Callable[[str], None] | None = None
+    region: Path | None = None
+    region_origin: RegionOrigin = "qupath"
+    review: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +117,8 @@ def give_slides(bundle: Bundle, source: SlideSource, ids: Sequence[str]) -> Slid
     Raises
     ------
     DataError
-        If the slide table cannot be used, or names a file that is not there.
+        If the slide table cannot be used, or names a file that is not there; QC025 for slides
+        without a region where a folder of regions is given; QC040 and QC042 to QC044 for a review.
     BundleError
         BU025, if the encoder that is installed here is not the contract's.
     ConfigError
@@ -126,6 +141,7 @@ def give_slides(bundle: Bundle, source: SlideSource, ids: Sequence[str]) -> Slid
             )
             continue
         jobs.append(_job(contract, source, slide, name))
+    jobs = _limited(source, jobs)
     if any(not job.is_features for job in jobs):
         require_encoder(bundle, contract, source.weights)
     fates = _extracted(source, jobs, contract)
@@ -236,6 +252,23 @@ def require_encoder(bundle: Bundle, contract: SlideContract, weights: Path | Non
     )
 
 
+def _limited(source: SlideSource, jobs: Sequence[SlideJob]) -> list[SlideJob]:
+    """Give each job its drawn region, and the slides that a reviewer turned round."""
+    decisions = review_of(source.review, source.store)
+    overridden = tuple(sorted(one.slide for one in decisions if one.override))
+    drawn = {job.name: region_name(job.shown) for job in jobs if not job.is_features}
+    regions = regions_of(source.region, drawn)
+    return [
+        replace(
+            job,
+            overridden=overridden,
+            region=regions.get(job.name),
+            region_origin=source.region_origin,
+        )
+        for job in jobs
+    ]
+
+
 def _extracted(
     source: SlideSource, jobs: Sequence[SlideJob], contract: SlideContract
 ) -> dict[str, SlideFate]:
@@ -248,7 +281,12 @@ def _extracted(
     )
     with hold(source.store):
         sweep_orphans(source.store, older_than_s=0)
-        return {fate.job.name: fate for fate in extract_all(executor, jobs)}
+        fates = {fate.job.name: fate for fate in extract_all(executor, jobs)}
+    digests = [fate.outcome.slide_digest for fate in fates.values() if fate.outcome is not None]
+    unknown = not_met(review_of(source.review, source.store), digests)
+    if source.tell is not None and unknown:
+        source.tell(unknown)
+    return fates
 
 
 def _patient(

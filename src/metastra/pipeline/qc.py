@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from metastra.cohort.drawn_regions import slide_stem
 from metastra.errors import ConfigError, ResourceError
 from metastra.executor import Executor, Failure, Limits, ProcessPool, Result, Task
 from metastra.extraction.stored_quality import product_of
@@ -267,7 +268,9 @@ def _regions(request: QcRequest) -> tuple[Path | None, ...]:
     if request.region is None:
         return (None,) * len(request.slides)
     if request.region.is_dir():
-        found = tuple(request.region / f"{path.stem}.geojson" for path in request.slides)
+        found = tuple(
+            request.region / f"{slide_stem(path.name)}.geojson" for path in request.slides
+        )
         return tuple(path if path.is_file() else None for path in found)
     if len(request.slides) > 1:
         raise ConfigError(

@@ -9,9 +9,10 @@ from pathlib import Path
 from metastra.catalogue import problem
 from metastra.errors import ConfigError, DataError, Problem, SchemaError, Where
 from metastra.pipeline.qc_table import Decision, SlideRow
+from metastra.slides.identity import reviewed_name
 from metastra.storage import csv_rows
 
-__all__ = ["REVIEW", "apply_review", "read_review"]
+__all__ = ["REVIEW", "apply_review", "not_met", "read_review", "review_of"]
 
 REVIEW = "qc_review.csv"
 """The review of a run, beside its table of quality."""
@@ -66,6 +67,53 @@ def read_review(path: Path) -> tuple[Decision, ...]:
     if problems:
         raise DataError("the review is refused", problems)
     return tuple(decisions)
+
+
+def review_of(given: Path | None, folder: Path) -> tuple[Decision, ...]:
+    """Read the review that goes with features.
+
+    Parameters
+    ----------
+    given : Path or None
+        The review table, where it is named.
+    folder : Path
+        Of the features; its ``qc_review.csv`` is read where nothing is named.
+
+    Returns
+    -------
+    tuple of Decision
+        Empty where there is no review.
+
+    Raises
+    ------
+    DataError, ConfigError
+        As `read_review`.
+    """
+    beside = folder / REVIEW
+    path = given or (beside if beside.is_file() else None)
+    return () if path is None else read_review(path)
+
+
+def not_met(decisions: Iterable[Decision], slide_digests: Iterable[str]) -> str:
+    """Name the reviewed slides that are none of those that were read.
+
+    Parameters
+    ----------
+    decisions : iterable of Decision
+        Of the review.
+    slide_digests : iterable of str
+        Of the slides that were read.
+
+    Returns
+    -------
+    str
+        For a person; empty where there is none.
+    """
+    known = {reviewed_name(digest) for digest in slide_digests}
+    unknown = sorted(one.slide for one in decisions if one.slide not in known)
+    if not unknown:
+        return ""
+    return f"the review names slides that were not read here: {', '.join(unknown)}"
 
 
 def apply_review(

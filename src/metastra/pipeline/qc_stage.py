@@ -139,8 +139,9 @@ def _assess_all(work: Workshop, slides: Sequence[StudySlide]) -> tuple[SlideRow,
                 "out": str(run_dir),
                 "name": slide.name,
                 "mpp": slide.mpp,
-                "region": None,
-                "region_origin": "qupath",
+                "region": None if slide.region is None else str(slide.region),
+                "region_origin": slide.region_origin,
+                "region_shown": f"{slide.name}.geojson",
             },
         )
         for slide in slides

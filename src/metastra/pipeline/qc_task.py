@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from metastra.digest import digest_file
 from metastra.errors import Problem, SlideError
 from metastra.extraction.digests import noted_digest
 from metastra.extraction.stored_quality import maps_bytes, product_of, quality_settings
@@ -16,7 +15,7 @@ from metastra.slides.opening import open_slide
 from metastra.slides.slide import SlideInfo
 from metastra.storage import completeness, json_bytes, read_product_json
 from metastra.tissue.drawing import draw_quality, to_jpeg
-from metastra.tissue.geojson import read_region_file
+from metastra.tissue.geojson import read_region_file, region_digest
 from metastra.tissue.quality import SlideQuality, assess
 
 __all__ = ["assess_file", "product_files"]
@@ -33,7 +32,8 @@ def assess_file(payload: Mapping[str, Any]) -> dict[str, Any]:
     ----------
     payload : mapping
         ``path``, ``out`` (the folder of results), ``mpp`` (number or None), ``region`` (path or
-        None) and ``region_origin``.
+        None) and ``region_origin``; in a run also ``name`` and ``region_shown``, pseudonyms of the
+        slide and its region.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def assess_file(payload: Mapping[str, Any]) -> dict[str, Any]:
     region = None if payload["region"] is None else Path(payload["region"])
     settings = quality_settings(
         payload["mpp"],
-        None if region is None else digest_file(region),
+        None if region is None else region_digest(region, shown=payload.get("region_shown", "")),
         payload["region_origin"],
     )
     with open_slide(path, mpp=payload["mpp"]) as slide:
@@ -64,7 +64,12 @@ def assess_file(payload: Mapping[str, Any]) -> dict[str, Any]:
             return {**made, "stored": read_product_json(out, product, f"{product}.json")}
         drawn = None
         if region is not None:
-            drawn = read_region_file(region, slide.info, origin=payload["region_origin"])
+            drawn = read_region_file(
+                region,
+                slide.info,
+                origin=payload["region_origin"],
+                shown=payload.get("region_shown", ""),
+            )
         try:
             quality = assess(slide, drawn)
         except SlideError as error:

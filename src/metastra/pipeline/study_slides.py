@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from metastra.digest import digest_value
-from metastra.extraction.digests import known_digest
+from metastra.digest import digest_file, digest_value
+from metastra.errors import SlideError
+from metastra.extraction.digests import known_digest, noted_digest, stands_in_doubt
 from metastra.pipeline.workshop import Workshop
+from metastra.progress import track
 from metastra.slides.slide import MppSource
+from metastra.tissue.geojson import RegionOrigin
 
 __all__ = ["StudySlide", "has_slides", "slides_parent_digest", "study_slides"]
 
@@ -34,6 +38,10 @@ class StudySlide:
         Micrometres per pixel, where the slide table gives them.
     stain : str
         As the slide table has it.
+    region : Path or None
+        A drawn region that limits its tiles; never shown.
+    region_origin : {"qupath", "level0"}
+        What its coordinates count from.
     """
 
     name: str
@@ -43,6 +51,8 @@ class StudySlide:
     mpp: float | None
     mpp_source: MppSource = "table"
     stain: str = ""
+    region: Path | None = None
+    region_origin: RegionOrigin = "qupath"
 
     @property
     def is_features(self) -> bool:
@@ -84,7 +94,9 @@ def study_slides(work: Workshop) -> list[StudySlide]:
     list of StudySlide
         Sorted by pseudonym.
     """
-    promised = {section.name for section in work.opened.study.cohort if section.require_slides}
+    promised = {
+        section.name: section for section in work.opened.study.cohort if section.require_slides
+    }
     slide_name = work.opened.pseudonyms.slide
     found = [
         StudySlide(
@@ -94,6 +106,8 @@ def study_slides(work: Workshop) -> list[StudySlide]:
             path=slide.path,
             mpp=slide.mpp,
             stain=slide.stain,
+            region=slide.region,
+            region_origin=promised[patient.cohort].region_origin,
         )
         for patient in work.cohort.patients
         for slide in patient.slides
@@ -102,16 +116,17 @@ def study_slides(work: Workshop) -> list[StudySlide]:
     return sorted(found, key=lambda slide: slide.name)
 
 
-def slides_parent_digest(work: Workshop, slides: Iterable[StudySlide]) -> str:
-    """Digest which slides a stage is made from and what is in them, without reading one.
+def slides_parent_digest(work: Workshop, slides: Sequence[StudySlide]) -> str:
+    """Digest which slides a stage is made from and what is in them, reading only what is in doubt.
 
     A slide that was read counts by its content; one that was not, by size and time of change.
+    Slides that were copied or restored since they were read are read once more.
 
     Parameters
     ----------
     work : Workshop
         The study at work.
-    slides : iterable of StudySlide
+    slides : sequence of StudySlide
         Of the stage.
 
     Returns
@@ -120,16 +135,35 @@ def slides_parent_digest(work: Workshop, slides: Iterable[StudySlide]) -> str:
         64 hexadecimal digits.
     """
     run_dir = work.opened.run_dir
+    doubtful = [slide for slide in slides if stands_in_doubt(slide.path, slide.name, run_dir)]
+    taken: dict[str, str] = {}
+    if doubtful:
+        for slide in track(doubtful, label="Looking at slides that were touched", unit="slides"):
+            with contextlib.suppress(SlideError):
+                taken[slide.name] = noted_digest(slide.path, slide.name, run_dir)
     return digest_value(
         {
             slide.name: [
-                known_digest(slide.path, slide.name, run_dir) or _marks(slide.path),
+                taken.get(slide.name)
+                or known_digest(slide.path, slide.name, run_dir)
+                or _marks(slide.path),
                 slide.mpp,
                 slide.stain,
+                *_region_key(slide),
             ]
             for slide in slides
         }
     )
+
+
+def _region_key(slide: StudySlide) -> list[str]:
+    """Name the region by its content; nothing where there is none."""
+    if slide.region is None:
+        return []
+    try:
+        return [digest_file(slide.region), slide.region_origin]
+    except OSError:
+        return ["not to be read"]
 
 
 def _marks(path: Path) -> list[int]:

@@ -65,6 +65,13 @@ def _cohorts(study: Study) -> Iterator[Contradiction]:
                 ("cohort", index, key),
                 "add slide_table: it says which slide belongs to which patient",
             )
+        if section.region_dir and not (section.slide_table and section.slide_dir):
+            yield (
+                "ST006",
+                f"cohort {section.name!r} has region_dir but no slides to draw on",
+                ("cohort", index, "region_dir"),
+                "add slide_table and slide_dir; feature files have their tiles already",
+            )
     if not any(section.role == "development" for section in study.cohort):
         yield "ST006", "no cohort has the role development", ("cohort", 0, "role"), None
     validation = study.validation

@@ -103,6 +103,11 @@ class CohortSection(_Section):
     """Folder of the slides named in the slide table."""
     feature_dir: Text | None = None
     """Folder of feature files, when FILENAME names those."""
+    region_dir: Text | None = None
+    """Folder of regions drawn in QuPath, a ``.geojson`` for each slide, named as the slide: tiles
+    come from inside alone.  Every slide needs one."""
+    region_origin: Literal["qupath", "level0"] = "qupath"
+    """What the regions count from: the scanned bounds, as QuPath does, or the corner of level 0."""
     specimen_table: Text | None = None
     """PATIENT, SPECIMEN, ORGAN, ROLE, PROCEDURE, DATE, NEOADJUVANT."""
     event_table: Text | None = None

@@ -94,7 +94,12 @@ class Study(BaseModel):
     @property
     def digest(self) -> str:
         """SHA-256 over every setting, in hexadecimal; the file's layout does not enter."""
-        return digest_value(self.model_dump(mode="json"))
+        values = self.model_dump(mode="json")
+        # came in later: a study without regions keeps the digest that its bundles have
+        for section in values["cohort"]:
+            if section["region_dir"] is None:
+                del section["region_dir"], section["region_origin"]
+        return digest_value(values)
 
     @property
     def endpoint_definition(self) -> Endpoint | None:

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metastra.catalogue import problem
+from metastra.digest import digest_file
 from metastra.errors import DataError, Problem, Where
 from metastra.slides.slide import SlideInfo
 from metastra.tissue.region import Polygon, Region
 from metastra.tissue.rings import holds_point, ring_fault
 
-__all__ = ["RegionOrigin", "read_region_file"]
+__all__ = ["RegionOrigin", "read_region_file", "region_digest"]
 
 RegionOrigin = Literal["qupath", "level0"]
 """What coordinates are counted from: the scanned bounds, as QuPath does, or level 0's corner."""
@@ -27,7 +28,9 @@ _OVERHANG = 0.01
 _NO_REGION = frozenset({"detection", "cell"})
 
 
-def read_region_file(path: Path, info: SlideInfo, *, origin: RegionOrigin = "qupath") -> Region:
+def read_region_file(
+    path: Path, info: SlideInfo, *, origin: RegionOrigin = "qupath", shown: str = ""
+) -> Region:
     """Read a drawn region of a slide.
 
     Parameters
@@ -44,6 +47,8 @@ def read_region_file(path: Path, info: SlideInfo, *, origin: RegionOrigin = "qup
         QuPath shows a slide with scanned bounds (MIRAX and others) cropped to them, so its
         coordinates count from their corner; they are moved.  With ``"level0"`` they are taken as
         they are.
+    shown : str
+        What messages call the file; its name where nothing else is given.
 
     Returns
     -------
@@ -55,7 +60,7 @@ def read_region_file(path: Path, info: SlideInfo, *, origin: RegionOrigin = "qup
     DataError
         QC020 to QC024, all of them at once, each with the number of the feature and ring.
     """
-    where = Where(file=path.name)
+    where = Where(file=shown or path.name)
     document = _parse(path, where)
     problems: list[Problem] = []
     polygons: list[Polygon] = []
@@ -92,9 +97,37 @@ def read_region_file(path: Path, info: SlideInfo, *, origin: RegionOrigin = "qup
         problems.append(problem("QC024", found, where=where, expected="at least one polygon"))
     if problems:
         raise DataError("the region is refused", problems)
-    region = _moved(Region(polygons=tuple(polygons), source=path.name), info, origin)
+    region = _moved(Region(polygons=tuple(polygons), source=shown or path.name), info, origin)
     _require_on_slide(region, info, origin, where)
     return region
+
+
+def region_digest(path: Path, *, shown: str = "") -> str:
+    """Digest the file of a drawn region.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    shown : str
+        What messages call it; its name where nothing else is given.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
+    Raises
+    ------
+    DataError
+        QC020 if it cannot be read.
+    """
+    try:
+        return digest_file(path)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        where = Where(file=shown or path.name)
+        raise DataError("", [problem("QC020", reason, where=where)]) from error
 
 
 def _parse(path: Path, where: Where) -> Any:
@@ -215,11 +248,12 @@ def _require_on_slide(region: Region, info: SlideInfo, origin: RegionOrigin, whe
     if inside:
         return
     found = f"it spans x {left:.0f} to {right:.0f}, y {top:.0f} to {bottom:.0f}"
-    expected = f"x {x} to {x + width}, y {y} to {y + height} in level-0 pixels of {info.name}"
+    expected = f"x {x} to {x + width}, y {y} to {y + height} in level-0 pixels of the slide"
     hint = None
     if info.bounds_px0 is not None and origin == "qupath":
         hint = (
             "This slide has scanned bounds.  If the coordinates count from the corner of level 0 "
-            "(QuPath with --no-crop), give `metastra qc` --region-origin level0."
+            '(QuPath with --no-crop), give --region-origin level0, or region_origin = "level0" in '
+            "the study file."
         )
     raise DataError("", [problem("QC023", found, where=where, expected=expected, hint=hint)])
