@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,8 +19,14 @@ from metastra.cli.options import (
     Review,
     table_format,
 )
-from metastra.cli.slide_options import Features, SlideDir, SlideTable, Workers, slide_source
-from metastra.errors import ConfigError
+from metastra.cli.slide_options import (
+    Features,
+    SlideDir,
+    SlideTable,
+    Workers,
+    limited,
+    slide_source,
+)
 
 __all__ = ["register"]
 
@@ -100,12 +105,7 @@ def register(app: typer.Typer) -> None:
             written=written,
             weights=weights,
         )
-        if slides is not None:
-            slides = replace(
-                slides, region=region, region_origin=region_origin.value, review=review
-            )
-        elif region is not None or review is not None:
-            raise ConfigError("--region and --review belong to --slide-table CSV")
+        slides = limited(slides, region, region_origin, review)
         with use_progress(automatic_progress()):
             summary = predict_table(
                 bundle,

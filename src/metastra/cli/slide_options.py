@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from metastra.cli.console import say
+from metastra.cli.options import RegionOrigin
 from metastra.errors import ConfigError
 
 if TYPE_CHECKING:
     from metastra.cohort.tables import TableFormat
     from metastra.pipeline.given_slides import SlideSource
 
-__all__ = ["Features", "SlideDir", "SlideTable", "Workers", "slide_source"]
+__all__ = ["Features", "SlideDir", "SlideTable", "Workers", "limited", "slide_source"]
 
 SlideTable = Annotated[
     Path | None,
@@ -104,3 +106,39 @@ def slide_source(
         workers=workers or len(os.sched_getaffinity(0)),
         tell=say,
     )
+
+
+def limited(
+    source: SlideSource | None,
+    region: Path | None,
+    region_origin: RegionOrigin,
+    review: Path | None,
+) -> SlideSource | None:
+    """Say what limits the slides, as the command line has it.
+
+    Parameters
+    ----------
+    source : SlideSource or None
+        From `slide_source`.
+    region : Path or None
+        Drawn regions.
+    region_origin : RegionOrigin
+        What their coordinates count from.
+    review : Path or None
+        A reviewer's decisions.
+
+    Returns
+    -------
+    SlideSource or None
+        None without slides.
+
+    Raises
+    ------
+    ConfigError
+        If a limit is given without slides.
+    """
+    if source is None:
+        if region is not None or review is not None:
+            raise ConfigError("--region and --review belong to --slide-table CSV")
+        return None
+    return replace(source, region=region, region_origin=region_origin.value, review=review)
