@@ -214,8 +214,8 @@ def test_every_section_is_there_and_marked(whole):
     assert tags["discrimination"] == tags["groups"] == "pre-declared"
     assert tags["recalibration"] == tags["landmark"] == tags["treatment"] == "exploratory"
     assert set(figures) == {
-        "flow", "incidence", "distribution", "roc", "calibration", "decision", "forest-auc",
-        "forest-oe", "forest-slope", "forest-ipa",
+        "flow", "incidence", "distribution", "roc", "calibration", "calibration-cohorts",
+        "decision", "forest-auc", "forest-oe", "forest-slope", "forest-ipa",
     }  # fmt: skip
     assert "new model" in page
     assert result.to_json()["plan"]["primary"]["verdict"] == "met"

@@ -27,7 +27,7 @@ def draw_calibration(rows: Sequence[_Row], time_unit: str) -> Figure:
     Parameters
     ----------
     rows : sequence of mapping
-        Entries of ``calibration``, at most four; one with a ``title`` is headed by it.
+        Entries of ``calibration``, at most six; one with a ``title`` is headed by it.
     time_unit : str
         Of the horizons.
 

@@ -25,6 +25,8 @@ from metastra.units import DAYS_PER_UNIT
 
 __all__ = ["evaluation_figures"]
 
+_MOST_COHORTS = 6
+
 
 def evaluation_figures(evaluation: Evaluation) -> dict[str, ShownFigure]:
     """Draw every figure that the data support.
@@ -46,6 +48,7 @@ def evaluation_figures(evaluation: Evaluation) -> dict[str, ShownFigure]:
         "distribution": lambda: _distribution(document),
         "roc": lambda: _roc(document),
         "calibration": lambda: _calibration(document),
+        "calibration-cohorts": lambda: _cohort_calibration(document),
         "decision": lambda: _decision(document),
     }
     for name, measure in FORESTS.items():
@@ -185,6 +188,25 @@ def _calibration(document: dict[str, Any]) -> ShownFigure | None:
         title="Calibration at the horizons",
         explanation=text,
         figure=draw_calibration(rows[:4], document["time_unit"]),
+    )
+
+
+def _cohort_calibration(document: dict[str, Any]) -> ShownFigure | None:
+    """Draw a panel for each cohort; numbers of cohorts past the most stand in the table."""
+    last = {name: part["calibration"][-1] for name, part in document["cohorts"].items()}
+    rows = [{**row, "title": name} for name, row in last.items() if row["groups"]]
+    if not rows:
+        return None
+    shown = rows[:_MOST_COHORTS]
+    more = f" {len(rows) - len(shown)} further cohorts are not drawn." if rows[len(shown) :] else ""
+    return ShownFigure(
+        title="Calibration in each cohort",
+        explanation=(
+            f"Observed against given risk by {document['horizons'][-1]:g} {document['time_unit']}, "
+            f"in each cohort by itself, drawn as above; a curve from {FEW_FOR_A_CURVE} events "
+            f"on.{more}"
+        ),
+        figure=draw_calibration(shown, document["time_unit"]),
     )
 
 

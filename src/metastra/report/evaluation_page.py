@@ -10,6 +10,7 @@ from typing import Any
 
 from metastra.catalogue import all_checks
 from metastra.evaluation.evaluate import Evaluation
+from metastra.report.evaluation_drawing import FEW_FOR_A_CURVE
 from metastra.report.pages import render_page
 from metastra.report.reporting import AUTHORS, reporting, reporting_summary
 from metastra.report.shown import ShownFigure, inline_figures
@@ -55,6 +56,7 @@ def render_evaluation_page(evaluation: Evaluation, figures: Mapping[str, ShownFi
         utility=_printed_utility(document),
         methods=_methods(document),
         intervals=_intervals(document),
+        few_for_a_curve=FEW_FOR_A_CURVE,
         reasons=_reasons(document),
         reporting=reporting_summary(reporting(document)),
         figures=inline_figures(figures),
