@@ -544,3 +544,41 @@ def test_no_interval_of_a_difference_leaves_what_is_possible():
     assert known
     assert all(-1.0 <= low <= high <= 1.0 for low, high in known)
     assert any(low == -1.0 or high == 1.0 for low, high in known)
+
+
+def test_calibration_and_net_benefit_are_compared_too():
+    """Differences of the scale: the numbers of both models, and the paired draws' interval."""
+    one = made(900, seed=3)
+    noise = np.random.default_rng(0).normal(size=(900, 1))
+    patients = replace(one, baseline=-np.expm1(np.log1p(-one.risks) * np.exp(noise)))
+    document = evaluate(patients, Settings(bootstrap=200, seed=2)).to_json()
+    alone = evaluate(replace(one, risks=patients.baseline), NONE).to_json()
+
+    rows = {(r["measure"], r["horizon"]): r for r in document["added_value"]["differences"]}
+    for key in ("oe_ratio", "slope"):
+        row, horizon = rows[key, 2.0], document["calibration"][-1]
+        assert row["model"] == pytest.approx(horizon[key]["estimate"])
+        assert row["baseline"] == pytest.approx(alone["calibration"][-1][key]["estimate"])
+        assert row["estimate"] == pytest.approx(row["model"] - row["baseline"])
+        assert row["lower"] < row["estimate"] < row["upper"]
+    assert rows["slope", 2.0]["lower"] > 0.0
+    integrated = rows["integrated_brier", 2.0]
+    assert integrated["upper"] < 0.0
+    assert integrated["model"] == pytest.approx(document["overall"]["integrated_brier"]["estimate"])
+    for row in document["utility"]:
+        gain = row["net_benefit"]["estimate"] - row["baseline"]["estimate"]
+        assert row["difference"]["estimate"] == pytest.approx(gain, abs=1e-12)
+        assert row["difference"]["lower"] <= gain <= row["difference"]["upper"]
+    assert any(row["difference"]["lower"] > 0.0 for row in document["utility"])
+
+
+def test_differences_without_a_formula_have_no_interval_on_few_events():
+    """Below 20 events the draws stand beside, and no interval is shown."""
+    one = made(40, seed=3)
+    patients = replace(one, baseline=0.5 * one.risks + 0.1)
+    document = evaluate(patients, Settings(bootstrap=200, seed=2)).to_json()
+    gain = document["utility"][0]["difference"]
+    assert gain["events"] < 20
+    assert gain["lower"] is None
+    assert gain["bootstrap"]["lower"] is not None
+    assert "bootstrap only" in gain["reason"]

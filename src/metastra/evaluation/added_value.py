@@ -6,17 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metastra.errors import NotEstimable
-from metastra.evaluation.draws import Draws, with_interval
+from metastra.evaluation.draws import Draws, bootstrap_only, with_interval
 from metastra.evaluation.estimate import LEVEL, Estimate, attempt
 from metastra.evaluation.patients import Patients
-from metastra.survival.brier import delta_brier
-from metastra.survival.calibration import cloglog
+from metastra.survival.brier import delta_brier, integrated_brier
+from metastra.survival.calibration import cloglog, observed_expected, weak_calibration
 from metastra.survival.concordance import delta_concordance
 from metastra.survival.cox import fit_cox, likelihood_ratio_test
 from metastra.survival.dynamic_auc import delta_auc
 from metastra.survival.horizon import events_by
+from metastra.survival.outcome import Outcome
 from metastra.survival.paired import PairedDifference
 
 __all__ = ["added_value"]
@@ -35,7 +37,8 @@ def added_value(patients: Patients, draws: Draws) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``differences`` (model less baseline; a lower Brier score is better) and the
+        ``differences`` (model less baseline; a lower Brier score is better, O/E and slope are
+        better nearer 1; that of the net benefit stands with the thresholds) and the
         ``likelihood_ratio_p`` of adding the model to the baseline; only a ``reason`` where there
         is no baseline risk.
     """
@@ -49,10 +52,13 @@ def added_value(patients: Patients, draws: Draws) -> dict[str, Any]:
     for position, horizon in enumerate(patients.horizons):
         for measure, make in _at_horizon(patients, position).items():
             rows.append(_difference(patients, draws, measure, horizon, make))
+    if patients.risks is not None:
+        rows += _of_scale(patients, draws, patients.risks, patients.baseline)
     return {"differences": rows, "likelihood_ratio_p": _likelihood_ratio(patients).to_json()}
 
 
 _Paired = Callable[[], PairedDifference]
+_Array = NDArray[np.float64]
 
 
 def _concordance(patients: Patients, method: str) -> _Paired:
@@ -104,6 +110,67 @@ def _difference(
 
     found = attempt(estimate, method=estimator, n=patients.n, events=events, horizon=horizon)
     return {"measure": measure, **models, **found.to_json()}
+
+
+def _of_scale(
+    patients: Patients, draws: Draws, risks: _Array, baseline: _Array
+) -> list[dict[str, Any]]:
+    """Compare calibration at each horizon and the integrated Brier score, on the same draws."""
+    y, last = patients.outcome, patients.last_horizon
+    rows = []
+    for k, horizon in enumerate(patients.horizons):
+        both = baseline[:, k], risks[:, k]
+        for measure, of in (("oe_ratio", _oe_ratio), ("slope", _slope)):
+            found = _drawn(patients, draws, f"{measure}@{horizon:g}", horizon, of, both)
+            rows.append({"measure": measure, **found})
+    if len(patients.horizons) > 1:
+
+        def integrated(_: Outcome, risk: _Array, __: float) -> float:
+            return float(integrated_brier(y, risk, patients.horizons).estimate)
+
+        found = _drawn(patients, draws, "integrated_brier", last, integrated, (baseline, risks))
+        rows.append({"measure": "integrated_brier", **found})
+    return rows
+
+
+def _oe_ratio(outcome: Outcome, risk: _Array, horizon: float) -> float:
+    return observed_expected(outcome, risk, horizon).ratio
+
+
+def _slope(outcome: Outcome, risk: _Array, horizon: float) -> float:
+    return weak_calibration(outcome, risk, horizon).slope.estimate
+
+
+def _drawn(
+    patients: Patients,
+    draws: Draws,
+    name: str,
+    horizon: float,
+    of: Callable[[Outcome, _Array, float], float],
+    both: tuple[_Array, _Array],
+) -> dict[str, Any]:
+    """Take one model's number from the other's; the interval is that of the paired draws."""
+    events = events_by(patients.outcome, horizon)
+    estimator = f"difference in {name.partition('@')[0]}, model less baseline"
+    models: dict[str, float | None] = {"baseline": None, "model": None}
+
+    def estimate() -> Estimate:
+        base, model = (of(patients.outcome, risk, horizon) for risk in both)
+        models["baseline"], models["model"] = base, model
+        return with_interval(
+            model - base,
+            bootstrap_only,
+            draws=draws,
+            name=f"delta {name}",
+            estimator=estimator,
+            analytic_words="",
+            n=patients.n,
+            events=events,
+            horizon=horizon,
+        )
+
+    found = attempt(estimate, method=estimator, n=patients.n, events=events, horizon=horizon)
+    return {**models, **found.to_json()}
 
 
 def _within(limits: tuple[float, float], measure: str) -> tuple[float, float]:

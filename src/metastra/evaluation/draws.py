@@ -19,7 +19,15 @@ from metastra.survival.incidence_statistic import IncidenceStatistic
 from metastra.survival.net_benefit import NetBenefitStatistic
 from metastra.survival.panel import ValidationPanel
 
-__all__ = ["FEWEST_FOR_DRAWS", "FEW_EVENTS", "Draws", "draw", "reachable", "with_interval"]
+__all__ = [
+    "FEWEST_FOR_DRAWS",
+    "FEW_EVENTS",
+    "Draws",
+    "bootstrap_only",
+    "draw",
+    "reachable",
+    "with_interval",
+]
 
 FEW_EVENTS = 100
 """Below this many events an interval comes from its formula with Student's t on the events, which
@@ -152,6 +160,27 @@ def draw(
     except NotEstimable as error:
         return Draws(sample=None, reason=error.reason)
     return Draws(sample=sample, names=statistic.names)
+
+
+def bootstrap_only(_df: float) -> Limits:
+    """Stand in for the formula of a number that has none.
+
+    Parameters
+    ----------
+    _df : float
+        Not used.
+
+    Returns
+    -------
+    lower, upper : float
+        Never.
+
+    Raises
+    ------
+    NotEstimable
+        Always.
+    """
+    raise NotEstimable("this number has an interval from the bootstrap only")
 
 
 def with_interval(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from metastra.errors import NotEstimable
-from metastra.evaluation.draws import Draws, with_interval
+from metastra.evaluation.draws import Draws, bootstrap_only, with_interval
 from metastra.evaluation.estimate import LEVEL, Estimate, attempt
 from metastra.evaluation.measures import NO_RISK, missing
 from metastra.evaluation.patients import Patients, Settings
@@ -18,6 +18,7 @@ __all__ = ["utility"]
 _MODEL = "net benefit of treating from the threshold on"
 _ALL = "net benefit of treating everybody"
 _BASELINE = "net benefit of treating by the baseline risk"
+_GAIN = "difference in net benefit, model less baseline"
 
 
 def utility(patients: Patients, draws: Draws, settings: Settings) -> list[dict[str, Any]]:
@@ -35,8 +36,8 @@ def utility(patients: Patients, draws: Draws, settings: Settings) -> list[dict[s
     Returns
     -------
     list of dict
-        For each horizon and threshold ``net_benefit`` and ``treat_all``, and ``baseline`` where
-        there is a baseline risk; treating nobody has 0 everywhere.
+        For each horizon and threshold ``net_benefit`` and ``treat_all``, and where there is a
+        baseline risk ``baseline`` and ``difference``, paired; treating nobody has 0 everywhere.
 
     Notes
     -----
@@ -60,6 +61,7 @@ def utility(patients: Patients, draws: Draws, settings: Settings) -> list[dict[s
                 row["baseline"] = _one(
                     patients, draws, base, k, f"baseline net_benefit{at}", _BASELINE, horizon
                 )
+                row["difference"] = _gain(patients, draws, (model, base), k, at, horizon)
             found.append(row)
     return found
 
@@ -74,6 +76,38 @@ def _benefit(
         return net_benefit(patients.outcome, risks[:, position], horizon, settings.thresholds)
     except NotEstimable as error:
         return error
+
+
+def _gain(
+    patients: Patients,
+    draws: Draws,
+    both: tuple[NetBenefit | NotEstimable, NetBenefit | NotEstimable],
+    k: int,
+    at: str,
+    horizon: float,
+) -> dict[str, Any]:
+    """Take one net benefit from the other on the same draws."""
+    model, base = both
+
+    def make() -> Estimate:
+        if isinstance(model, NotEstimable):
+            raise model
+        if isinstance(base, NotEstimable):
+            raise base
+        return with_interval(
+            float(model.model[k] - base.model[k]),
+            bootstrap_only,
+            draws=draws,
+            name=f"delta net_benefit{at}",
+            estimator=_GAIN,
+            analytic_words="",
+            n=model.n,
+            events=model.events,
+            horizon=horizon,
+        )
+
+    events = events_by(patients.outcome, horizon)
+    return attempt(make, method=_GAIN, n=patients.n, events=events, horizon=horizon).to_json()
 
 
 def _one(
@@ -92,7 +126,7 @@ def _one(
 
     def limits(df: float) -> tuple[float, float]:
         if everybody:
-            raise NotEstimable("treating everybody has an interval from the bootstrap only")
+            return bootstrap_only(df)
         half = t_quantile(LEVEL, df) * float(benefit.model_std_error[k])
         return value - half, value + half
 

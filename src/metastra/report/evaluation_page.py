@@ -29,6 +29,16 @@ _CALIBRATION = {
     "e90": "E90",
 }
 
+_MEASURES = {
+    "harrell": "Harrell's concordance",
+    "uno": "Uno's concordance",
+    "auc": "AUC",
+    "brier": "Brier score",
+    "integrated_brier": "Integrated Brier score",
+    "ipa": "IPA",
+    **_CALIBRATION,
+}
+
 _EVERY = 5
 """Of the thresholds of the decision curve, every fifth is printed; all stand in the JSON."""
 
@@ -56,6 +66,7 @@ def render_evaluation_page(evaluation: Evaluation, figures: Mapping[str, ShownFi
         utility=_printed_utility(document),
         methods=_methods(document),
         intervals=_intervals(document),
+        measures=_MEASURES,
         few_for_a_curve=FEW_FOR_A_CURVE,
         reasons=_reasons(document),
         reporting=reporting_summary(reporting(document)),
