@@ -94,7 +94,8 @@ def test_json_goes_to_stdout_and_no_id_leaves(judged):
 def test_figures_are_written_as_png_and_svg(judged):
     """Each figure in both forms, and whole."""
     out, _ = judged
-    names = FIGURES | {"forest-auc", "forest-oe", "forest-slope", "forest-ipa"}
+    names = FIGURES | {"calibration-cohorts"}
+    names |= {"forest-auc", "forest-oe", "forest-slope", "forest-ipa"}
     assert {path.stem for path in (out / "figures").iterdir()} == names
     for name in names:
         assert (out / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")

@@ -291,7 +291,8 @@ def test_added_value_is_the_paired_difference(full):
     """Each difference is the model's number less the baseline's."""
     _, document = full
     rows = {(row["measure"], row["horizon"]): row for row in document["added_value"]["differences"]}
-    assert {key[0] for key in rows} == {"harrell", "uno", "auc", "brier", "ipa"}
+    of_order, of_scale = {"harrell", "uno", "auc"}, {"brier", "ipa", "oe_ratio", "slope"}
+    assert {key[0] for key in rows} == of_order | of_scale | {"integrated_brier"}
     for row in rows.values():
         assert row["estimate"] == pytest.approx(row["model"] - row["baseline"])
     # the baseline keeps the order, so there is nothing to gain but calibration

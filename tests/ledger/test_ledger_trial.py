@@ -99,6 +99,19 @@ def test_the_design_says_before_the_first_patient_what_cannot_be_shown(done):
     assert done.analysis["cannot_show"][0] in page
 
 
+def test_every_figure_has_its_table_and_the_checks_are_on_the_page(done):
+    """ROC and incidence in numbers; a slope from 15 events is called unreliable (EV040)."""
+    page = (done.folder / "report" / "report.html").read_text()
+    points = done.analysis["roc"][0]["points"]
+    assert page.count("<svg") == page.count("Numbers of this figure") == 3
+    assert f"{points[10]['sensitivity']:.3f}" in page
+    codes = [check["code"] for check in done.analysis["issues"]]
+    assert {"EV026", "EV040"} <= set(codes)
+    assert "Calibration slope cannot be relied on" in page
+    beside = done.analysis["declared"]["slope"]["bootstrap"]
+    assert beside["draws"] > 0
+
+
 def test_everybody_is_accounted_for(done):
     """Screened is judged and everybody who left, with why."""
     boxes = done.analysis["flow"]["boxes"]

@@ -190,6 +190,17 @@ def test_the_line_is_thin_exactly_where_few_are_at_risk():
     assert curves.frame().query("~supported")["time"].tolist() == [170.0, 180.0, 190.0, 200.0]
 
 
+def test_the_last_patient_does_not_stretch_the_axis():
+    """An event in the last patient at risk lifts the curve to 100%; the axis stays below."""
+    y = Outcome(time=[*range(10, 50), 60.0], event=[1, 1, 1, *[0] * 37, 1])
+
+    curves = incidence_curves({"all": y}, event="x", competing=False)
+    axes = curves.plot().axes[0]
+
+    assert curves.lines[0].value.max() == 1.0
+    assert axes.get_ylim()[1] <= 0.25
+
+
 def test_late_entry_makes_the_beginning_thin():
     """With delayed entry few may be at risk at first; that stretch is marked as well."""
     n = 30

@@ -79,7 +79,7 @@ def read_patients(request: Request) -> Reading:
     """
     predictions, outcomes, problems = _tables(request)
     if predictions is None or (request.outcomes is not None and outcomes is None):
-        raise DataError("the tables cannot be read", problems)
+        raise DataError("the tables cannot be read", _for_the_command_line(problems))
     source = predictions if outcomes is None else outcomes
     columns_missing = _columns(request, predictions, outcomes)
     if columns_missing:
@@ -328,9 +328,14 @@ def _bundle(table: Table, places: Layout) -> str | None:
     return only or None
 
 
-def _refuse(problems: list[Problem]) -> None:
-    # the remedy of a study file is another on the command line
+def _for_the_command_line(problems: list[Problem]) -> list[Problem]:
+    """Name options where the remedy of a study file is a line of it."""
     comma = "Add --decimal , and where fields are separated otherwise --delimiter ;"
-    problems = [replace(one, hint=comma) if one.code == "CO031" else one for one in problems]
+    hints = {"CO031": comma, "CO004": "Name the separator, such as --delimiter ';'"}
+    return [replace(one, hint=hints.get(one.code, one.hint)) for one in problems]
+
+
+def _refuse(problems: list[Problem]) -> None:
+    problems = _for_the_command_line(problems)
     if any(one.severity is Severity.REFUSE for one in problems):
         raise DataError("the predictions cannot be judged", problems)

@@ -132,6 +132,9 @@ def final_document(
         "flags": _flags(cases),
         "unassessable": _unassessable(cases),
         "course": _course(ledger, state, cases, begun),
+        "roc": judged["discrimination"]["roc"],
+        "incidence": judged["incidence"],
+        "issues": [one for one in judged["checks"] if one["status"] == "issue"],
         "cannot_show": list(frozen.get("design", {}).get("cannot_show", [])),
         "design": frozen.get("design"),
     }

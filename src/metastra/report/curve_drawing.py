@@ -211,16 +211,15 @@ def _dress(axes: Axes, curves: CurveData) -> None:
         fontsize=TEXT_PT + 1,
         fontweight="bold",
     )
-    rises = curves.kind is CurveKind.INCIDENCE
     if any(_is_weak(line, curves.options.min_at_risk) for line in curves.lines):
         axes.annotate(
             f"thin line: fewer than {curves.options.min_at_risk} at risk",
-            xy=(1.0, 0.0 if rises else 0.98),
+            xy=(1.0, 1.0),
             xycoords="axes fraction",
-            xytext=(-2, 3),
+            xytext=(0, 14),
             textcoords="offset points",
             ha="right",
-            va="bottom" if rises else "top",
+            va="bottom",
             color=FAINT,
             fontsize=TEXT_PT - 1,
         )
@@ -242,7 +241,9 @@ def _top(curves: CurveData) -> float:
     for line in curves.lines:
         _, _, upper = _band(line, curves.options.min_at_risk)
         tops += [np.nanmax(upper)] if np.isfinite(upper).any() else []
-        tops.append(line.value.max())
+        # the last patients at risk would stretch the axis to the end; the table has their numbers
+        firm = line.value[line.n_risk >= curves.options.min_at_risk]
+        tops.append(firm.max() if firm.size else line.value.max())
     steps = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
     return next((step for step in steps if max(tops) <= step), 1.0)
 

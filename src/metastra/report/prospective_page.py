@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from metastra.catalogue import all_checks
 from metastra.report.pages import render_page
 from metastra.report.shown import ShownFigure, inline_figures
 
@@ -50,6 +51,7 @@ def render_prospective_page(
         protocol=document["protocol"],
         unit=document["protocol"]["endpoint"]["time_unit"],
         secondary=_SECONDARY,
+        titles={code: check.title for code, check in all_checks().items()},
         evaluation_href=evaluation_href,
         figures=inline_figures(figures),
     )

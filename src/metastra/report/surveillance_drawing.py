@@ -98,11 +98,19 @@ def draw_trade(policies: Sequence[_Row], time_unit: str) -> Figure | None:
                 y["estimate"],
                 xerr=_bars(x),
                 yerr=_bars(y),
-                fmt=style.marker,
+                fmt="none",
                 color=style.colour,
-                markersize=6,
                 capsize=2,
                 linewidth=1.0,
+            )
+            # a line of its own: the legend then has the mark without the bars
+            axes.plot(
+                [x["estimate"]],
+                [y["estimate"]],
+                ls="none",
+                marker=style.marker,
+                color=style.colour,
+                markersize=6,
                 label=row["policy"],
             )
         axes.set_xlabel("Scans per 1,000 patients")
