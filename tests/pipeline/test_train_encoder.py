@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from metastra.digest import digest_file
-from metastra.errors import ConfigError
+from metastra.errors import ConfigError, DataError
 from metastra.executor import Serial
 from metastra.pipeline.encoder_collecting import collect
 from metastra.pipeline.encoder_sources import Tiling, is_study, loose_sources, study_sources
@@ -289,3 +289,26 @@ def test_a_study_among_slides_is_refused(tiles, study, tmp_path):
         run([study], tmp_path / "own")
     with pytest.raises(ConfigError, match="no slide was named"):
         run([], tmp_path / "own")
+
+
+@pytest.mark.slow
+def test_an_encoder_that_saw_an_external_slide_is_refused_by_the_run(study, tmp_path):
+    """Trained on a loose slide that the external cohort lists under another name."""
+    from extraction.small_slides import write_slide
+    from metastra.pipeline.opening import open_study
+    from metastra.pipeline.run import run_study
+
+    slide = write_slide(tmp_path / "loose.tif", side=700)
+    run([slide], study / "own", pictures=False, mpp=None)
+    text = (study / "study.toml").read_text()
+    head, tail = text.split('name = "north"')
+    tail = tail.replace('slide_dir = "north"\nrequire_slides = true', "require_slides = false", 1)
+    text = f'{head}name = "north"{tail}'.replace("tile_px = 224", "tile_px = 64")
+    text = text.replace('encoder = "morphology"', 'encoder = "mine"\nweights = "own"')
+    (study / "study.toml").write_text(text)
+    listed = sorted(path for path in (study / "south").iterdir() if "_HE" in path.name)
+    listed[0].write_bytes(slide.read_bytes())
+    with pytest.raises(DataError) as refused:
+        run_study(open_study(study), executor=Serial())
+    assert [one.code for one in refused.value.problems] == ["LK008"]
+    assert "external cohort south" in refused.value.problems[0].found

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pytest
 
@@ -116,6 +120,29 @@ def test_a_killed_training_goes_on_from_its_last_moment(pool, whole, tmp_path, m
             )
     resumed = fitted(pool, tmp_path)
     assert resumed.resumed_at == 2
+    assert same(whole, resumed)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_outright_goes_on_to_the_same_bits(pool, whole, tmp_path):
+    """SIGKILL as soon as there is a moment; the next process takes it up."""
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    program = (
+        "from pathlib import Path\n"
+        "from metastra.training.encoder_fit import fit_encoder\n"
+        "from metastra.training.encoder_pool import TilePool\n"
+        "from metastra.training.encoder_task import EncoderTask\n"
+        f"fit_encoder(TilePool([Path({str(pool.files[0])!r})]), "
+        f"EncoderTask(steps={STEPS}, tiles_per_step=8), checkpoint=Path({str(checkpoint)!r}), "
+        "tiles_digest='digest', save_every_s=0.0)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program])
+    while process.poll() is None and not checkpoint.exists():
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    resumed = fitted(pool, tmp_path)
+    assert resumed.resumed_at > 0
     assert same(whole, resumed)
 
 

@@ -12,6 +12,7 @@ from metastra.extraction.batch import SlideFate, extract_all
 from metastra.extraction.job import SlideJob, spec_for
 from metastra.extraction.slide import QUALITY_RULE
 from metastra.features.store import RUN_PREFIX, FeatureStore
+from metastra.pipeline.encoder_leakage import refuse_external_in_training
 from metastra.pipeline.encoders_chosen import limits_for, study_card, study_choice
 from metastra.pipeline.qc_review import REVIEW, review_of
 from metastra.pipeline.study_slides import StudySlide, slides_parent_digest, study_slides
@@ -88,6 +89,8 @@ def features_files(work: Workshop) -> dict[str, bytes]:
     ------
     ConfigError
         If the tiling is not the encoder's.
+    DataError
+        LK008 if the encoder was trained on a slide of an external or temporal cohort.
     ResourceError, IntegrityError, KeyboardInterrupt
         As `metastra.extraction.batch.extract_all`.
     """
@@ -97,6 +100,7 @@ def features_files(work: Workshop) -> dict[str, bytes]:
     jobs = [_job(work, slide, overridden) for slide in slides]
     by_name = {fate.job.name: fate for fate in extract_all(_executor(work), jobs)}
     rows = [_row(slide, by_name[slide.name]) for slide in slides]
+    refuse_external_in_training(work.opened.study, rows)
     states = [row["state"] for row in rows]
     counts = {state: states.count(state) for state in ("done", "excluded", "failed")}
     card = study_choice(work.opened.study).card()
