@@ -115,7 +115,12 @@ def _limit(limits: Limits) -> None:
     # A core file would hold pixels of a patient.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if limits.memory_bytes is not None:
-        resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+        # a shell or a cluster that allows less is not to be overruled
+        allowed = resource.getrlimit(resource.RLIMIT_AS)[1]
+        most = limits.memory_bytes
+        if allowed != resource.RLIM_INFINITY:
+            most = min(most, allowed)
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def _forget_output() -> None:

@@ -224,7 +224,9 @@ def _assess_all(
         row = SlideRow(filename=names[number - 1], number=number)
         if result.failure is not None:
             steps.fail()
-            rows[number] = replace(row, error=_words(result.failure))
+            words = _words(result.failure)
+            path = str(request.slides[number - 1])
+            rows[number] = replace(row, error=words.replace(path, row.filename))
             continue
         rows[number], fresh = _kept(request.out, row, result)
         made += fresh

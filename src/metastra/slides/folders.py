@@ -22,9 +22,10 @@ def slide_files(paths: Sequence[Path]) -> list[Path]:
     Returns
     -------
     list of Path
-        Files as they are; of a folder those that are not hidden, sorted.  Files of a folder that
-        make up one slide (VMS and VMU parts, a DICOM series) are one: the file that names the
-        others, or the first of the series.
+        Files as they are; of a folder all that is no folder and not hidden, sorted: also a pipe or
+        a link that leads nowhere, so that it is named when it is opened and not passed over.  Files
+        of a folder that make up one slide (VMS and VMU parts, a DICOM series) are one: the file
+        that names the others, or the first of the series.
     """
     found: list[Path] = []
     for path in paths:
@@ -33,7 +34,7 @@ def slide_files(paths: Sequence[Path]) -> list[Path]:
                 sorted(
                     item
                     for item in path.iterdir()
-                    if item.is_file() and not item.name.startswith(".")
+                    if not item.is_dir() and not item.name.startswith(".")
                 )
             )
         else:
@@ -47,7 +48,7 @@ def _slides_of(files: Sequence[Path]) -> list[Path]:
     # first those that name their parts, which may stand before them in the alphabet
     for suffixes in ((".vms", ".vmu"), (".dcm", "")):
         for path in files:
-            if path.suffix.lower() in suffixes and path not in parts:
+            if path.suffix.lower() in suffixes and path not in parts and path.is_file():
                 # what cannot be read is named when it is opened
                 with contextlib.suppress(OSError):
                     parts |= set(companion_files(path))

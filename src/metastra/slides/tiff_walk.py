@@ -127,17 +127,23 @@ def _chain(stream: BinaryIO, *, ndpi: bool) -> Iterator[_Tags]:
     count_form, size = ("Q", 20) if big else ("H", 12)
     seen: set[int] = set()
     offset = _one(stream, order + ("Q" if big or ndpi else "I"))
-    if offset >= stream.seek(0, 2):
-        yield {_END: offset, _END_OF: "tags"}
+    size_bytes = stream.seek(0, 2)
     while offset and len(seen) < _MAX_PAGES:
         if offset in seen:
             raise _CircularPagesError
         seen.add(offset)
+        if offset + struct.calcsize(order + count_form) > size_bytes:
+            # cut short: a later page is missing, if not all of them
+            yield {_END: offset + 1, _END_OF: "tags"}
+            return
         stream.seek(offset)
         count = _one(stream, order + count_form)
         if count > _MAX_TAGS:
             return
         entries = stream.read(count * size)
+        if len(entries) < count * size:
+            yield {_END: stream.tell() - len(entries) + count * size, _END_OF: "tags"}
+            return
         ndpi = ndpi or (not big and _holds(entries, order, _NDPI_FORMAT))
         offset = _one(stream, order + ("Q" if big or ndpi else "I"))
         upper = stream.read(4 * count) if ndpi else b""
