@@ -17,10 +17,9 @@ from metastra.cli.console import (
     say,
 )
 from metastra.cli.exits import verb
-from metastra.cli.options import AsJson
+from metastra.cli.options import AsJson, Decimal, Delimiter, IdColumn, OutDir, table_format
 
 if TYPE_CHECKING:
-    from metastra.cohort.tables import TableFormat
     from metastra.evaluation.patients import Settings
     from metastra.evaluation.request import Request
 
@@ -48,9 +47,9 @@ def register(app: typer.Typer) -> None:
         event: options.Event,
         horizon: options.Horizon,
         time_unit: options.Unit,
-        out: options.Out,
+        out: OutDir,
         outcomes: options.Outcomes = None,
-        id_column: options.Id = "PATIENT",
+        id_column: IdColumn = "PATIENT",
         entry: options.Entry = None,
         last_negative: options.LastNegative = None,
         risk: options.Risk = None,
@@ -77,8 +76,8 @@ def register(app: typer.Typer) -> None:
         seed: options.Seed = 0,
         pdf: options.Pdf = False,
         accept: options.Accept = None,
-        decimal: options.Decimal = ".",
-        delimiter: options.Delimiter = None,
+        decimal: Decimal = ".",
+        delimiter: Delimiter = None,
         as_json: AsJson = False,
     ) -> None:
         """Judge predictions: discrimination, calibration, utility; numbers, figures and a page."""
@@ -128,7 +127,7 @@ def _request(given: Mapping[str, Any]) -> Request:
         known_at=tuple(given["known_at"] or ()),
         horizons=tuple(given["horizon"]),
         accept=frozenset(given["accept"] or ()),
-        format=_format(given["decimal"], given["delimiter"]),
+        format=table_format(given["decimal"], given["delimiter"]),
         **columns,
     )
 
@@ -146,17 +145,6 @@ def _settings(given: Mapping[str, Any]) -> Settings:
         plan=None if given["plan"] is None else read_plan(given["plan"]),
         **{name: given[name] for name in names},
     )
-
-
-def _format(decimal: str, delimiter: str | None) -> TableFormat:
-    from metastra.cohort.tables import TableFormat
-    from metastra.errors import ConfigError
-
-    if decimal == ".":
-        return TableFormat(delimiter=delimiter)
-    if decimal == ",":
-        return TableFormat(delimiter=delimiter, decimal=",")
-    raise ConfigError(f"--decimal {decimal!r} is neither a point nor a comma")
 
 
 def _summary(document: Mapping[str, Any]) -> list[str]:

@@ -18,21 +18,17 @@ __all__ = [
     "Cause",
     "Cohort",
     "Cutpoint",
-    "Decimal",
-    "Delimiter",
     "Describe",
     "Entry",
     "Event",
     "Grace",
     "Horizon",
-    "Id",
     "Imputations",
     "KnownAt",
     "Landmark",
     "LastNegative",
     "LowRiskLimit",
     "ManyValues",
-    "Out",
     "Outcomes",
     "Pdf",
     "PlanFile",
@@ -64,8 +60,6 @@ Outcomes = Annotated[
 Time = Annotated[str, typer.Option(metavar="COL", help="Time to the event or the end.")]
 Event = Annotated[str, typer.Option(metavar="COL", help="0 censored, 1 event, 2.. competing.")]
 Unit = Annotated[TimeUnit, typer.Option(help="Of times and horizons.")]
-Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the results.")]
-Id = Annotated[str, typer.Option("--id", metavar="COL", help="Column of the patients' ids.")]
 Entry = Annotated[str | None, typer.Option(metavar="COL", help="Delayed entry.")]
 LastNegative = Annotated[
     str | None,
@@ -75,10 +69,6 @@ Cause = Annotated[int, typer.Option(help="Code of the event of interest.")]
 Cohort = Annotated[str | None, typer.Option(metavar="COL", help="Judge each cohort, too.")]
 Bootstrap = Annotated[int, typer.Option(help="Draws of patients; 0 for none.")]
 Seed = Annotated[int, typer.Option(help="Of the draws.")]
-Decimal = Annotated[str, typer.Option(help="Decimal mark of the tables.")]
-Delimiter = Annotated[
-    str | None, typer.Option(help="Field separator; by default from the extension.")
-]
 Horizon = Annotated[
     list[float],
     typer.Option("--horizon", metavar="T", help="One or several, ascending, in --time-unit."),

@@ -134,51 +134,53 @@ def init(
     result(f"send to the sponsor: {begun.receipt}")
 
 
-@_group.command(
-    epilog="Example: metastra prospective screen STUDY screened.csv --centre north --actor nurse"
+def _table_verb(name: str, example: str, purpose: str, what: str) -> None:
+    """Add a verb that records a table of one centre as it is."""
+
+    @_group.command(
+        name,
+        help=purpose,
+        epilog=f"Example: metastra prospective {name} STUDY {example}",
+    )
+    @verb
+    def record(
+        study: StudyFolder,
+        table: TableFile,
+        centre: Centre,
+        key: PatientKey = None,
+        actor: Actor = "",
+        sign_key: SignKey = None,
+        at: At = "",
+        as_json: AsJson = False,
+    ) -> None:
+        from metastra.ledger import recording
+        from metastra.pipeline.prospective import centre_source, record_table
+
+        ways = {
+            "screen": recording.screen,
+            "enrol": recording.enrol,
+            "outcome": recording.record_outcomes,
+        }
+        source = centre_source(study, table, centre, key)
+        done = record_table(study, source, ways[name], _writer(actor, sign_key, at))
+        counts = {}
+        if name == "screen":
+            counts["eligible"] = sum(bool(entry.facts["eligible"]) for entry in done.entries)
+        _tell(done, what, as_json=as_json, **counts)
+
+
+_table_verb(
+    "screen",
+    "screened.csv --centre north --actor nurse",
+    "Record who was looked at for the study: PATIENT, DATE, the columns of the criteria.",
+    "screened",
 )
-@verb
-def screen(
-    study: StudyFolder,
-    table: TableFile,
-    centre: Centre,
-    key: PatientKey = None,
-    actor: Actor = "",
-    sign_key: SignKey = None,
-    at: At = "",
-    as_json: AsJson = False,
-) -> None:
-    """Record who was looked at for the study: PATIENT, DATE, the columns of the criteria."""
-    from metastra.ledger.recording import screen as record
-    from metastra.pipeline.prospective import centre_source, record_table
-
-    source = centre_source(study, table, centre, key)
-    done = record_table(study, source, record, _writer(actor, sign_key, at))
-    eligible = sum(bool(entry.facts["eligible"]) for entry in done.entries)
-    _tell(done, "screened", as_json=as_json, eligible=eligible)
-
-
-@_group.command(
-    epilog="Example: metastra prospective enrol STUDY enrolled.csv --centre north --actor nurse"
+_table_verb(
+    "enrol",
+    "enrolled.csv --centre north --actor nurse",
+    "Enrol screened, eligible patients: PATIENT, DATE (the clock starts there).",
+    "enrolled",
 )
-@verb
-def enrol(
-    study: StudyFolder,
-    table: TableFile,
-    centre: Centre,
-    key: PatientKey = None,
-    actor: Actor = "",
-    sign_key: SignKey = None,
-    at: At = "",
-    as_json: AsJson = False,
-) -> None:
-    """Enrol screened, eligible patients: PATIENT, DATE (the clock starts there)."""
-    from metastra.ledger.recording import enrol as record
-    from metastra.pipeline.prospective import centre_source, record_table
-
-    source = centre_source(study, table, centre, key)
-    done = record_table(study, source, record, _writer(actor, sign_key, at))
-    _tell(done, "enrolled", as_json=as_json)
 
 
 @_group.command(
@@ -213,27 +215,12 @@ def predict(
     _tell(done, "predicted and sealed", as_json=as_json, assessable=assessable)
 
 
-@_group.command(
-    epilog="Example: metastra prospective outcome STUDY seen.csv --centre north --actor assessor"
+_table_verb(
+    "outcome",
+    "seen.csv --centre north --actor assessor",
+    "Record outcomes: PATIENT, DATE, EVENT, LAST_NEGATIVE; none is refused for what it says.",
+    "outcomes recorded",
 )
-@verb
-def outcome(
-    study: StudyFolder,
-    table: TableFile,
-    centre: Centre,
-    key: PatientKey = None,
-    actor: Actor = "",
-    sign_key: SignKey = None,
-    at: At = "",
-    as_json: AsJson = False,
-) -> None:
-    """Record outcomes: PATIENT, DATE, EVENT, LAST_NEGATIVE; none is refused for what it says."""
-    from metastra.ledger.recording import record_outcomes
-    from metastra.pipeline.prospective import centre_source, record_table
-
-    source = centre_source(study, table, centre, key)
-    done = record_table(study, source, record_outcomes, _writer(actor, sign_key, at))
-    _tell(done, "outcomes recorded", as_json=as_json)
 
 
 @_group.command(

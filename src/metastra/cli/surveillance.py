@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from metastra.cli import evaluate_options as options
 from metastra.cli.console import RESEARCH_USE, print_json, print_problems, result, say
 from metastra.cli.exits import verb
 from metastra.cli.options import AsJson, Decimal, Delimiter, IdColumn, OutDir, table_format
@@ -19,16 +20,9 @@ __all__ = ["register"]
 
 _Table = Annotated[Path, typer.Argument(metavar="PREDICTIONS", help="One row per patient.")]
 _Policies = Annotated[Path, typer.Option(metavar="TOML", help="Scans by risk group.")]
-_Time = Annotated[str, typer.Option(metavar="COL", help="Time to the event or the end.")]
-_Event = Annotated[str, typer.Option(metavar="COL", help="0 censored, 1 event, 2..")]
 _Risk = Annotated[str, typer.Option(metavar="COL", help="Risk by the horizon.")]
 _Horizon = Annotated[float, typer.Option(help="End of surveillance.")]
 _Unit = Annotated[TimeUnit, typer.Option(help="Of times, horizon and scans.")]
-_Outcomes = Annotated[Path | None, typer.Option(help="Table of outcomes.")]
-_LastNegative = Annotated[
-    str | None, typer.Option(metavar="COL", help="Last examination without the event.")
-]
-_Cause = Annotated[int, typer.Option(help="Code of the event of interest.")]
 _Cohort = Annotated[str | None, typer.Option(metavar="COL", help="Centre, for the visits.")]
 _Combine = Annotated[
     list[str] | None,
@@ -44,12 +38,6 @@ _Cutpoint = Annotated[
 ]
 _Sensitivity = Annotated[
     float, typer.Option(help="Probability that a scan finds a detectable metastasis.")
-]
-_Bootstrap = Annotated[int, typer.Option(help="Draws of patients; 0 for none.")]
-_Seed = Annotated[int, typer.Option(help="Of the draws.")]
-_Accept = Annotated[
-    list[str] | None,
-    typer.Option("--accept", metavar="CODE", help="A refusal you know to be right."),
 ]
 
 
@@ -71,23 +59,23 @@ def register(app: typer.Typer) -> None:
     def surveillance(
         predictions: _Table,
         policies: _Policies,
-        time: _Time,
-        event: _Event,
+        time: options.Time,
+        event: options.Event,
         risk: _Risk,
         horizon: _Horizon,
         time_unit: _Unit,
         out: OutDir,
-        outcomes: _Outcomes = None,
+        outcomes: options.Outcomes = None,
         id_column: IdColumn = "PATIENT",
-        last_negative: _LastNegative = None,
-        cause: _Cause = 1,
+        last_negative: options.LastNegative = None,
+        cause: options.Cause = 1,
         cohort: _Cohort = None,
         combine: _Combine = None,
         cutpoint: _Cutpoint = None,
         sensitivity: _Sensitivity = 1.0,
-        bootstrap: _Bootstrap = 500,
-        seed: _Seed = 0,
-        accept: _Accept = None,
+        bootstrap: options.Bootstrap = 500,
+        seed: options.Seed = 0,
+        accept: options.Accept = None,
         decimal: Decimal = ".",
         delimiter: Delimiter = None,
         as_json: AsJson = False,

@@ -12,7 +12,8 @@ from metastra.evaluation.evaluate import Evaluation, evaluate
 from metastra.evaluation.patients import Settings
 from metastra.evaluation.reading import Reading, read_patients
 from metastra.evaluation.request import Request
-from metastra.storage import json_bytes, write_bytes
+from metastra.pipeline.report_folder import write_report_folder
+from metastra.storage import json_bytes
 
 __all__ = ["Judged", "evaluation_pages", "judge", "write_judged"]
 
@@ -130,23 +131,16 @@ def write_judged(judged: Judged, folder: Path, *, pdf: bool = False) -> tuple[st
     from metastra.report.evaluation_figures import evaluation_figures
     from metastra.report.evaluation_page import render_evaluation_page, render_reporting_page
     from metastra.report.reporting import reporting
-    from metastra.report.theme import to_png, to_svg
 
-    files = {"evaluation.json": json_bytes(judged.evaluation.to_json())}
-    figures = evaluation_figures(judged.evaluation)
-    for name, shown in figures.items():
-        figure = shown.figure
-        files[f"figures/{name}.svg"] = to_svg(figure).encode()
-        files[f"figures/{name}.png"] = to_png(figure)
-    page = render_evaluation_page(judged.evaluation, figures)
-    files["report.html"] = page.encode()
     document = judged.evaluation.to_json()
-    files["reporting.json"] = json_bytes(reporting(document))
-    files["reporting.html"] = render_reporting_page(document).encode()
+    figures = evaluation_figures(judged.evaluation)
+    page = render_evaluation_page(judged.evaluation, figures)
+    further = {
+        "reporting.json": json_bytes(reporting(document)),
+        "reporting.html": render_reporting_page(document).encode(),
+    }
     if pdf:
         from metastra.report.pdf import page_pdf
 
-        files["report.pdf"] = page_pdf(page)
-    for name, data in files.items():
-        write_bytes(folder / name, data)
-    return tuple(files)
+        further["report.pdf"] = page_pdf(page)
+    return write_report_folder(folder, "evaluation.json", document, figures, page, further)

@@ -10,7 +10,7 @@ from metastra.digest import digest_file
 from metastra.errors import Problem
 from metastra.evaluation.repeatability import repeatability
 from metastra.evaluation.repeated_reading import RepeatedRequest, read_repeated
-from metastra.storage import json_bytes, write_bytes
+from metastra.pipeline.report_folder import write_report_folder
 
 __all__ = ["Compared", "compare_repeated", "write_compared"]
 
@@ -72,14 +72,7 @@ def write_compared(compared: Compared, folder: Path) -> tuple[str, ...]:
         Names of the files, relative to the folder.
     """
     from metastra.report.repeatability_page import render_repeatability_page, repeatability_figures
-    from metastra.report.theme import to_png, to_svg
 
     figures = repeatability_figures(compared.document)
-    files = {"repeatability.json": json_bytes(compared.document)}
-    for name, shown in figures.items():
-        files[f"figures/{name}.svg"] = to_svg(shown.figure).encode()
-        files[f"figures/{name}.png"] = to_png(shown.figure)
-    files["report.html"] = render_repeatability_page(compared.document, figures).encode()
-    for name, data in files.items():
-        write_bytes(folder / name, data)
-    return tuple(files)
+    page = render_repeatability_page(compared.document, figures)
+    return write_report_folder(folder, "repeatability.json", compared.document, figures, page)

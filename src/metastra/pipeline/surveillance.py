@@ -16,7 +16,7 @@ from metastra.evaluation.reading import read_patients
 from metastra.evaluation.request import Request
 from metastra.evaluation.risk_groups import group_patients
 from metastra.evaluation.visits import visit_schedule
-from metastra.storage import json_bytes, write_bytes
+from metastra.pipeline.report_folder import write_report_folder
 
 __all__ = ["Surveyed", "survey", "write_surveyed"]
 
@@ -133,14 +133,7 @@ def write_surveyed(surveyed: Surveyed, folder: Path) -> tuple[str, ...]:
         Names of the files, relative to the folder.
     """
     from metastra.report.surveillance_page import render_surveillance_page, surveillance_figures
-    from metastra.report.theme import to_png, to_svg
 
     figures = surveillance_figures(surveyed.document)
-    files = {"surveillance.json": json_bytes(surveyed.document)}
-    for name, shown in figures.items():
-        files[f"figures/{name}.svg"] = to_svg(shown.figure).encode()
-        files[f"figures/{name}.png"] = to_png(shown.figure)
-    files["report.html"] = render_surveillance_page(surveyed.document, figures).encode()
-    for name, data in files.items():
-        write_bytes(folder / name, data)
-    return tuple(files)
+    page = render_surveillance_page(surveyed.document, figures)
+    return write_report_folder(folder, "surveillance.json", surveyed.document, figures, page)
