@@ -11,7 +11,15 @@ import typer
 from metastra.cli.console import RESEARCH_USE, print_json, result, say
 from metastra.cli.encoders import Engine, Weights
 from metastra.cli.exits import Exit, verb
-from metastra.cli.options import AsJson, Region, RegionFrom, RegionOrigin, Review
+from metastra.cli.options import (
+    AsJson,
+    Region,
+    RegionFrom,
+    RegionOrigin,
+    RetryFailed,
+    Review,
+    ShardOf,
+)
 
 __all__ = ["register"]
 
@@ -75,12 +83,15 @@ def register(app: typer.Typer) -> None:
         workers: _Workers = None,
         memory_gb: _MemoryGb = None,
         wait: _Wait = 0.0,
+        shard: ShardOf = None,
+        retry_failed: RetryFailed = False,
         as_json: AsJson = False,
     ) -> None:
         """Turn slides into feature files that metastra, TRIDENT and Patho-Bench read.
 
         What is finished is left alone, so the same command goes on after a crash or Ctrl-C.
         """
+        from metastra.extraction.shard import Shard
         from metastra.pipeline.extract import ExtractRequest
         from metastra.pipeline.extract import extract as run
         from metastra.progress import automatic_progress, use_progress
@@ -100,6 +111,8 @@ def register(app: typer.Typer) -> None:
             workers=workers or len(os.sched_getaffinity(0)),
             memory_bytes=None if memory_gb is None else int(memory_gb * 1e9),
             wait_s=wait,
+            shard=None if shard is None else Shard.parse(shard),
+            retry_failed=retry_failed,
         )
         with use_progress(automatic_progress()):
             summary = run(request, tell=say)

@@ -22,7 +22,9 @@ __all__ = [
     "Region",
     "RegionFrom",
     "RegionOrigin",
+    "RetryFailed",
     "Review",
+    "ShardOf",
     "StudyFile",
     "table_format",
 ]
@@ -68,6 +70,19 @@ Review = Annotated[
         help="A reviewer's decisions; by default qc_review.csv beside the results.",
         show_default=False,
     ),
+]
+ShardOf = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="I/N",
+        help="Do one of N shares of the slides, beside workers that do the others.",
+        show_default=False,
+    ),
+]
+RetryFailed = Annotated[
+    bool,
+    typer.Option("--retry-failed", help="Try slides again that lost their worker three times."),
 ]
 
 

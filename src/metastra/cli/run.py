@@ -9,7 +9,7 @@ import typer
 
 from metastra.cli.console import RESEARCH_USE, print_json, result, say
 from metastra.cli.exits import Exit, verb
-from metastra.cli.options import AsJson, KeyFile, StudyFile
+from metastra.cli.options import AsJson, KeyFile, RetryFailed, ShardOf, StudyFile
 
 __all__ = ["register"]
 
@@ -44,30 +44,53 @@ def register(app: typer.Typer) -> None:
             int | None,
             typer.Option(min=1, metavar="N", help="Slides at a time; one a core by default."),
         ] = None,
+        shard: ShardOf = None,
+        retry_failed: RetryFailed = False,
         key: KeyFile = None,
         as_json: AsJson = False,
     ) -> None:
-        """Run the stages of a study that are missing or stale, and leave the rest alone."""
+        """Run the stages of a study that are missing or stale, and leave the rest alone.
+
+        With --shard only quality and features of a share of the slides, for clusters.
+        """
+        from metastra.errors import ConfigError
+        from metastra.extraction.shard import Shard
         from metastra.pipeline.opening import open_study
-        from metastra.pipeline.run import run_study
+        from metastra.pipeline.run import RunSummary, run_study
+        from metastra.pipeline.run_shard import ShardSummary, run_shard
         from metastra.progress import automatic_progress, use_progress
 
+        at_a_time = workers or len(os.sched_getaffinity(0))
+        if shard is not None and (only or dry_run or redraw):
+            raise ConfigError("--shard goes with neither --only nor --dry-run nor --redraw")
+        summary: RunSummary | ShardSummary
         with use_progress(automatic_progress()):
-            summary = run_study(
-                open_study(study, key),
-                only=only,
-                dry_run=dry_run,
-                redraw=redraw,
-                workers=workers or len(os.sched_getaffinity(0)),
-                tell=say,
-            )
+            if shard is not None:
+                share = Shard.parse(shard)
+                summary = run_shard(
+                    open_study(study, key),
+                    share,
+                    workers=at_a_time,
+                    retry_failed=retry_failed,
+                    tell=say,
+                )
+            else:
+                summary = run_study(
+                    open_study(study, key),
+                    only=only,
+                    dry_run=dry_run,
+                    redraw=redraw,
+                    workers=at_a_time,
+                    retry_failed=retry_failed,
+                    tell=say,
+                )
         if as_json:
             print_json(summary.to_json())
         else:
             for line in summary.lines():
                 result(line)
             say(RESEARCH_USE)
-        if summary.refused:
+        if isinstance(summary, RunSummary) and summary.refused:
             raise typer.Exit(int(Exit.INTEGRITY))
         if summary.n_failed:
             raise typer.Exit(int(Exit.SOME_FAILED))

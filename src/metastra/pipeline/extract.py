@@ -16,6 +16,8 @@ from metastra.executor import Executor, ProcessPool
 from metastra.extraction.batch import SlideFate, extract_all
 from metastra.extraction.job import SlideJob, spec_for
 from metastra.extraction.naming import name_slides
+from metastra.extraction.quarantine import Quarantine
+from metastra.extraction.shard import Shard
 from metastra.extraction.slide import QUALITY_RULE
 from metastra.pipeline.encoders_chosen import limits_for
 from metastra.pipeline.qc_review import not_met, review_of
@@ -31,6 +33,8 @@ __all__ = ["ExtractRequest", "ExtractSummary", "extract"]
 
 MANIFEST = "extract.json"
 TABLE = "extract.csv"
+_ORPHAN_AGE_S = 3600.0
+"""Of a half file beside which other workers may be at work."""
 _STATES = ("done", "excluded", "failed", "not begun")
 
 
@@ -65,6 +69,10 @@ class ExtractRequest:
         Address space of each worker; what the encoder needs where None.
     wait_s : float
         How long to wait for another process that works in `out`.
+    shard : Shard or None
+        The share of the slides that is done here, beside others that do theirs; all where None.
+    retry_failed : bool
+        Try slides again that lost their worker too often.
     """
 
     slides: tuple[Path, ...]
@@ -81,6 +89,8 @@ class ExtractRequest:
     workers: int = 1
     memory_bytes: int | None = None
     wait_s: float = 0.0
+    shard: Shard | None = None
+    retry_failed: bool = False
 
     @property
     def choice(self) -> EncoderChoice:
@@ -121,12 +131,15 @@ class ExtractSummary:
         How the slides were tiled.
     fates : tuple of SlideFate
         In the order in which the slides were named.
+    shard : Shard or None
+        The share of the slides that these are.
     """
 
     out: Path
     card: EncoderCard
     spec: TileSpec
     fates: tuple[SlideFate, ...] = field(default_factory=tuple)
+    shard: Shard | None = None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -169,6 +182,7 @@ class ExtractSummary:
         """
         return {
             "metastra": VERSION,
+            **({} if self.shard is None else {"shard": str(self.shard)}),
             "encoder": self.card.to_json(),
             "tiles": {
                 "target_mpp": self.spec.target_mpp,
@@ -229,13 +243,22 @@ def extract(
 
     def summary() -> ExtractSummary:
         ordered = tuple(fates.get(job.name, SlideFate(job=job)) for job in jobs)
-        return ExtractSummary(out=request.out, card=card, spec=spec, fates=ordered)
+        return ExtractSummary(
+            out=request.out, card=card, spec=spec, fates=ordered, shard=request.shard
+        )
 
-    with hold(request.out, wait_s=request.wait_s):
-        sweep_orphans(request.out, older_than_s=0)
+    executor = Quarantine(
+        executor=executor or request.pool(tell),
+        folder=request.out,
+        step="extract",
+        retry=request.retry_failed,
+        tell=tell,
+    )
+    with hold(request.out, wait_s=request.wait_s, shared=request.shard is not None):
+        sweep_orphans(request.out, older_than_s=0 if request.shard is None else _ORPHAN_AGE_S)
         with contextlib.ExitStack() as last:
             last.callback(lambda: _leave_manifest(summary()))
-            for fate in extract_all(executor or request.pool(tell), jobs):
+            for fate in extract_all(executor, jobs):
                 fates[fate.job.name] = fate
     digests = [fate.outcome.slide_digest for fate in fates.values() if fate.outcome is not None]
     unknown = not_met(review_of(request.review, request.out), digests)
@@ -250,6 +273,8 @@ def _jobs(request: ExtractRequest, spec: TileSpec) -> list[SlideJob]:
     overridden = tuple(sorted(one.slide for one in decisions if one.override))
     if not named:
         raise ConfigError("no slide was named; give slides, or folders with slides in them")
+    if request.shard is not None:
+        named = dict(request.shard.part(sorted(named.items())))
     regions = regions_of(request.region, {name: f"{name}.geojson" for name in named})
     return [
         SlideJob(
@@ -271,7 +296,11 @@ def _jobs(request: ExtractRequest, spec: TileSpec) -> list[SlideJob]:
 
 
 def _leave_manifest(summary: ExtractSummary) -> None:
-    write_bytes(summary.out / MANIFEST, json_bytes(summary.to_json()))
+    manifest, table = summary.out / MANIFEST, summary.out / TABLE
+    if summary.shard is not None:
+        manifest = manifest.with_stem(f"{manifest.stem}-{summary.shard.label}")
+        table = table.with_stem(f"{table.stem}-{summary.shard.label}")
+    write_bytes(manifest, json_bytes(summary.to_json()))
     header = ["SLIDE", "state", "n_tiles", "n_grid", "mpp_x", "mpp_y", "reason"]
     rows = []
     for fate in summary.fates:
@@ -280,7 +309,7 @@ def _leave_manifest(summary: ExtractSummary) -> None:
         if outcome is not None:
             numbers = [outcome.n_tiles, outcome.n_grid, *outcome.mpp]
         rows.append([fate.job.shown, fate.state, *numbers, _reason(fate)])
-    write_bytes(summary.out / TABLE, csv_bytes(header, rows))
+    write_bytes(table, csv_bytes(header, rows))
 
 
 def _reason(fate: SlideFate) -> str:

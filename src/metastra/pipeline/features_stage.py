@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from metastra.errors import IntegrityError
-from metastra.executor import Executor, ProcessPool
 from metastra.extraction.batch import SlideFate, extract_all
 from metastra.extraction.job import SlideJob, spec_for
 from metastra.extraction.slide import QUALITY_RULE
@@ -27,7 +26,13 @@ from metastra.storage import (
     value_parent,
 )
 
-__all__ = ["features_failed", "features_files", "features_lost", "features_recipe_of_stage"]
+__all__ = [
+    "extract_slides",
+    "features_failed",
+    "features_files",
+    "features_lost",
+    "features_recipe_of_stage",
+]
 
 _INDEX = "features.json"
 
@@ -95,10 +100,7 @@ def features_files(work: Workshop) -> dict[str, bytes]:
         As `metastra.extraction.batch.extract_all`.
     """
     slides = study_slides(work)
-    decisions = review_of(None, work.opened.run_dir)
-    overridden = tuple(sorted(one.slide for one in decisions if one.override))
-    jobs = [_job(work, slide, overridden) for slide in slides]
-    by_name = {fate.job.name: fate for fate in extract_all(_executor(work), jobs)}
+    by_name = extract_slides(work, slides)
     rows = [_row(slide, by_name[slide.name]) for slide in slides]
     refuse_external_in_training(work.opened.study, rows)
     states = [row["state"] for row in rows]
@@ -106,6 +108,33 @@ def features_files(work: Workshop) -> dict[str, bytes]:
     card = study_choice(work.opened.study).card()
     index = {"encoder": card.to_json(), "quality": QUALITY_RULE, "counts": counts, "slides": rows}
     return {_INDEX: json_bytes(index)}
+
+
+def extract_slides(work: Workshop, slides: Sequence[StudySlide]) -> dict[str, SlideFate]:
+    """Make the feature files of some slides of a study, those that are whole left alone.
+
+    Parameters
+    ----------
+    work : Workshop
+        The study at work.
+    slides : sequence of StudySlide
+        Some or all.
+
+    Returns
+    -------
+    dict of str to SlideFate
+        One for each, by its name.
+
+    Raises
+    ------
+    ConfigError, ResourceError, IntegrityError, KeyboardInterrupt
+        As `features_files`.
+    """
+    decisions = review_of(None, work.opened.run_dir)
+    overridden = tuple(sorted(one.slide for one in decisions if one.override))
+    jobs = [_job(work, slide, overridden) for slide in slides]
+    executor = work.careful("extract", limits_for(study_choice(work.opened.study)))
+    return {fate.job.name: fate for fate in extract_all(executor, jobs)}
 
 
 def features_failed(work: Workshop) -> int:
@@ -177,13 +206,6 @@ def _job(work: Workshop, slide: StudySlide, overridden: tuple[str, ...]) -> Slid
         region_origin=slide.region_origin,
         overridden=overridden,
     )
-
-
-def _executor(work: Workshop) -> Executor:
-    if work.executor is not None:
-        return work.executor
-    limits = limits_for(study_choice(work.opened.study))
-    return ProcessPool(workers=work.workers, limits=limits, tell=work.tell)
 
 
 def _row(slide: StudySlide, fate: SlideFate) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from metastra.errors import IntegrityError
-from metastra.executor import Executor, ProcessPool, Result, Task
+from metastra.executor import Result, Task
 from metastra.extraction.batch import LIMITS, store_error
 from metastra.extraction.stored_quality import product_of
 from metastra.pipeline.qc_review import REVIEW, apply_review, read_review
@@ -27,7 +27,7 @@ from metastra.storage import (
 )
 from metastra.tissue.quality import MEASURES_VERSION
 
-__all__ = ["has_slides_to_assess", "qc_failed", "qc_files", "qc_recipe"]
+__all__ = ["assess_slides", "has_slides_to_assess", "qc_failed", "qc_files", "qc_recipe"]
 
 _TABLE = "qc.csv"
 
@@ -92,7 +92,7 @@ def qc_files(work: Workshop) -> dict[str, bytes]:
         As for the features.
     """
     slides = _to_assess(work)
-    rows = _assess_all(work, slides)
+    rows = assess_slides(work, slides)
     review = work.opened.run_dir / REVIEW
     if review.is_file():
         rows = apply_review(rows, read_review(review), file=review.name)
@@ -129,7 +129,26 @@ def _to_assess(work: Workshop) -> list[StudySlide]:
     return [slide for slide in study_slides(work) if not slide.is_features]
 
 
-def _assess_all(work: Workshop, slides: Sequence[StudySlide]) -> tuple[SlideRow, ...]:
+def assess_slides(work: Workshop, slides: Sequence[StudySlide]) -> tuple[SlideRow, ...]:
+    """Assess some slides of a study, those that were assessed before left alone.
+
+    Parameters
+    ----------
+    work : Workshop
+        The study at work.
+    slides : sequence of StudySlide
+        Some or all that are no feature files.
+
+    Returns
+    -------
+    tuple of SlideRow
+        One for each, in their order.
+
+    Raises
+    ------
+    ResourceError, IntegrityError, KeyboardInterrupt
+        As `qc_files`.
+    """
     run_dir = work.opened.run_dir
     tasks = [
         Task(
@@ -146,9 +165,7 @@ def _assess_all(work: Workshop, slides: Sequence[StudySlide]) -> tuple[SlideRow,
         )
         for slide in slides
     ]
-    executor: Executor = work.executor or ProcessPool(
-        workers=work.workers, limits=LIMITS, tell=work.tell
-    )
+    executor = work.careful("qc", LIMITS)
     blank = {
         slide.name: SlideRow(filename=slide.name, number=number)
         for number, slide in enumerate(slides, start=1)

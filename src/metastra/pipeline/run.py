@@ -146,6 +146,7 @@ def run_study(
     dry_run: bool = False,
     redraw: bool = False,
     workers: int = 1,
+    retry_failed: bool = False,
     executor: Executor | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> RunSummary:
@@ -163,6 +164,8 @@ def run_study(
         Draw the folds anew, which nothing else does.
     workers : int
         Slides at a time.
+    retry_failed : bool
+        Try slides again that lost their worker too often.
     executor : Executor, optional
         Where slides are worked on; child processes of this machine by default.
     tell : callable, optional
@@ -191,6 +194,7 @@ def run_study(
         opened=opened,
         redraw=redraw,
         workers=workers,
+        retry_failed=retry_failed,
         executor=executor,
         tell=tell,
         not_made=not_made_before(opened.run_dir),

@@ -15,7 +15,8 @@ from metastra.cohort.split import Split
 from metastra.cohort.split_store import redrawn_split, stored_split
 from metastra.cohort.split_units import Units
 from metastra.errors import DataError, IntegrityError, Severity
-from metastra.executor import Executor
+from metastra.executor import Executor, Limits, ProcessPool
+from metastra.extraction.quarantine import Quarantine
 from metastra.pipeline.opening import OpenedStudy
 from metastra.storage import (
     Manifest,
@@ -52,6 +53,8 @@ class Workshop:
         Told what happens at Ctrl-C.
     executor : Executor or None
         Where slides are worked on; child processes of this machine where None.
+    retry_failed : bool
+        Whether slides that lost their worker too often are tried again.
     not_made : dict of str to str
         Stages that gave nothing, and why: of this run as far as it has come, else of the last.
     """
@@ -61,7 +64,32 @@ class Workshop:
     workers: int = 1
     tell: Callable[[str], None] | None = None
     executor: Executor | None = None
+    retry_failed: bool = False
     not_made: dict[str, str] = field(default_factory=dict)
+
+    def careful(self, step: str, limits: Limits) -> Executor:
+        """Make the executor of a step, which sets slides apart that lose their worker each time.
+
+        Parameters
+        ----------
+        step : str
+            What is done to the slides.
+        limits : Limits
+            Of each slide, where it is worked on in child processes of this machine.
+
+        Returns
+        -------
+        Executor
+            The given one inside, where there is one.
+        """
+        own = ProcessPool(workers=self.workers, limits=limits, tell=self.tell)
+        return Quarantine(
+            executor=self.executor or own,
+            folder=self.opened.run_dir,
+            step=step,
+            retry=self.retry_failed,
+            tell=self.tell,
+        )
 
     @cached_property
     def report(self) -> CheckReport:

@@ -44,7 +44,7 @@ _OPEN: set[_Lock] = set()
 
 
 @contextlib.contextmanager
-def hold(run_dir: Path, *, wait_s: float = 0.0) -> Iterator[None]:
+def hold(run_dir: Path, *, wait_s: float = 0.0, shared: bool = False) -> Iterator[None]:
     """Hold a run folder, so that a second process does not do the same work.
 
     Freed at the end of the block, and by the kernel when the process ends in any way.  Child
@@ -56,6 +56,9 @@ def hold(run_dir: Path, *, wait_s: float = 0.0) -> Iterator[None]:
         The run folder; made where it is missing.
     wait_s : float
         How long to wait for another holder, in seconds.
+    shared : bool
+        Hold it together with others who share it, and against everybody who does not: for workers
+        that each make products of their own.
 
     Raises
     ------
@@ -82,7 +85,7 @@ def hold(run_dir: Path, *, wait_s: float = 0.0) -> Iterator[None]:
     """
     make_folders(run_dir)
     path = run_dir / _LOCK
-    with _locked(path, wait_s=wait_s) as descriptor:
+    with _locked(path, wait_s=wait_s, shared=shared) as descriptor:
         holder = {
             "pid": os.getpid(),
             "host": os.uname().nodename,
@@ -129,12 +132,12 @@ def commit_lock(run_dir: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _locked(path: Path, *, wait_s: float) -> Iterator[int]:
+def _locked(path: Path, *, wait_s: float, shared: bool = False) -> Iterator[int]:
     with explained(path):
         lock = _Lock(file_ops().open_lock(path))
     _OPEN.add(lock)
     try:
-        _acquire(lock.descriptor, path, wait_s)
+        _acquire(lock.descriptor, path, wait_s, shared=shared)
         yield lock.descriptor
     finally:
         # A forked child that leaves the block holds nothing and must not free the parent's.
@@ -146,12 +149,13 @@ def _locked(path: Path, *, wait_s: float) -> Iterator[int]:
             os.close(lock.descriptor)
 
 
-def _acquire(descriptor: int, path: Path, wait_s: float) -> None:
+def _acquire(descriptor: int, path: Path, wait_s: float, *, shared: bool) -> None:
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     deadline = time.monotonic() + wait_s
     pause_s = _FIRST_PAUSE_S
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in _NO_LOCKS:
                 warnings.warn(
