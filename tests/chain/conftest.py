@@ -13,7 +13,8 @@ from chain.slide_study import write_study
 from metastra.executor import Serial
 from metastra.pipeline import evaluation_stage
 from metastra.pipeline.opening import open_study
-from metastra.pipeline.run import RunSummary, run_study
+from metastra.pipeline.run import run_study
+from metastra.pipeline.run_summary import RunSummary
 
 
 def run(folder: Path, **options: object) -> RunSummary:

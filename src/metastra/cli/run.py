@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,27 @@ from metastra.cli.console import RESEARCH_USE, print_json, result, say
 from metastra.cli.exits import Exit, verb
 from metastra.cli.options import AsJson, KeyFile, RetryFailed, ShardOf, StudyFile
 
+if TYPE_CHECKING:
+    from metastra.pipeline.run_shard import ShardSummary
+    from metastra.pipeline.run_summary import RunSummary
+
 __all__ = ["register"]
+
+_Only = Annotated[
+    str | None,
+    typer.Option("--only", help="One stage, for instance evaluation.", show_default=False),
+]
+_DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Say what would run, why, and what is refused; change nothing."),
+]
+_Redraw = Annotated[
+    bool, typer.Option("--redraw", help="Draw the folds again, which a run never does.")
+]
+_Workers = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Slides at a time; one a core by default."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -27,23 +47,10 @@ def register(app: typer.Typer) -> None:
     @verb
     def run(
         study: StudyFile,
-        only: Annotated[
-            str | None,
-            typer.Option("--only", help="One stage, for instance evaluation.", show_default=False),
-        ] = None,
-        dry_run: Annotated[
-            bool,
-            typer.Option(
-                "--dry-run", help="Say what would run, why, and what is refused; change nothing."
-            ),
-        ] = False,
-        redraw: Annotated[
-            bool, typer.Option("--redraw", help="Draw the folds again, which a run never does.")
-        ] = False,
-        workers: Annotated[
-            int | None,
-            typer.Option(min=1, metavar="N", help="Slides at a time; one a core by default."),
-        ] = None,
+        only: _Only = None,
+        dry_run: _DryRun = False,
+        redraw: _Redraw = False,
+        workers: _Workers = None,
         shard: ShardOf = None,
         retry_failed: RetryFailed = False,
         key: KeyFile = None,
@@ -56,33 +63,30 @@ def register(app: typer.Typer) -> None:
         from metastra.errors import ConfigError
         from metastra.extraction.shard import Shard
         from metastra.pipeline.opening import open_study
-        from metastra.pipeline.run import RunSummary, run_study
-        from metastra.pipeline.run_shard import ShardSummary, run_shard
+        from metastra.pipeline.run import run_study
+        from metastra.pipeline.run_shard import run_shard
         from metastra.progress import automatic_progress, use_progress
 
-        at_a_time = workers or len(os.sched_getaffinity(0))
-        if shard is not None and (only or dry_run or redraw):
+        share = None if shard is None else Shard.parse(shard)
+        if share is not None and (only or dry_run or redraw):
             raise ConfigError("--shard goes with neither --only nor --dry-run nor --redraw")
+        many = workers or len(os.sched_getaffinity(0))
         summary: RunSummary | ShardSummary
         with use_progress(automatic_progress()):
-            if shard is not None:
-                share = Shard.parse(shard)
-                summary = run_shard(
-                    open_study(study, key),
-                    share,
-                    workers=at_a_time,
+            opened = open_study(study, key)
+            if share is None:
+                summary = run_study(
+                    opened,
+                    only=only,
+                    dry_run=dry_run,
+                    redraw=redraw,
+                    workers=many,
                     retry_failed=retry_failed,
                     tell=say,
                 )
             else:
-                summary = run_study(
-                    open_study(study, key),
-                    only=only,
-                    dry_run=dry_run,
-                    redraw=redraw,
-                    workers=at_a_time,
-                    retry_failed=retry_failed,
-                    tell=say,
+                summary = run_shard(
+                    opened, share, workers=many, retry_failed=retry_failed, tell=say
                 )
         if as_json:
             print_json(summary.to_json())
@@ -90,7 +94,7 @@ def register(app: typer.Typer) -> None:
             for line in summary.lines():
                 result(line)
             say(RESEARCH_USE)
-        if isinstance(summary, RunSummary) and summary.refused:
+        if summary.refused:
             raise typer.Exit(int(Exit.INTEGRITY))
         if summary.n_failed:
             raise typer.Exit(int(Exit.SOME_FAILED))

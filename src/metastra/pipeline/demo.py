@@ -9,7 +9,8 @@ from typing import Any
 
 from metastra.errors import ConfigError, DataError, ResourceError, Severity
 from metastra.pipeline.opening import OpenedStudy, open_study
-from metastra.pipeline.run import RunSummary, run_study
+from metastra.pipeline.run import run_study
+from metastra.pipeline.run_summary import RunSummary
 from metastra.storage import write_bytes
 from metastra.synthetic.faults import plant
 from metastra.synthetic.generate import SyntheticStudy, generate, study_files

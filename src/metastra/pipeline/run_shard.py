@@ -56,6 +56,11 @@ class ShardSummary:
         """Slides that failed."""
         return self.counts["failed"]
 
+    @property
+    def refused(self) -> bool:
+        """False: a share touches no product that could be locked."""
+        return False
+
     def lines(self) -> list[str]:
         """Say what was done.
 
