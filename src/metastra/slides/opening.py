@@ -14,6 +14,7 @@ from pathlib import Path
 import openslide
 
 from metastra.slides.openslide_reader import OpenSlideReader
+from metastra.slides.other_readers import conversion_of, other_reader
 from metastra.slides.picture_reader import PictureReader
 from metastra.slides.slide import MppSource, Slide, SlideInfo, slide_error
 from metastra.slides.tiff_layout import openslide_sees_all
@@ -57,12 +58,16 @@ def open_slide(
         SL008 a scale from the table that cannot be; SL011 a kind of pixel without a conversion;
         SL013 a compression that is not read.
     ConfigError
-        If a scale given as an option cannot be.
+        If a scale given as an option cannot be, or a reader of another package cannot be loaded.
     """
     path = Path(path)
     size_bytes = _require_file(path)
     try:
-        slide = _reader_for(path)(path, mpp=mpp, mpp_source=mpp_source)
+        reader = _reader_for(path)
+        if reader is None:
+            slide = _by_others(path, mpp, mpp_source)
+        else:
+            slide = reader(path, mpp=mpp, mpp_source=mpp_source)
     except OSError as error:  # a disk that fails, or a file that went away meanwhile
         raise slide_error("SL001", path.name, error.strerror or str(error)) from error
     with contextlib.ExitStack() as refused:
@@ -93,11 +98,11 @@ def _require_file(path: Path) -> int:
     return status.st_size
 
 
-def _reader_for(path: Path) -> type[OpenSlideReader | TiffReader | PictureReader]:
+def _reader_for(path: Path) -> type[OpenSlideReader | TiffReader | PictureReader] | None:
     """Choose by the first bytes and by what OpenSlide knows, never by the name's ending.
 
     OpenSlide takes any tiled TIFF, but of an OME-TIFF it sees one channel and one level: what it
-    does not see whole goes to the other reader.
+    does not see whole goes to the other reader.  None for what none of them reads.
     """
     with path.open("rb") as stream:
         head = stream.read(12)
@@ -111,9 +116,26 @@ def _reader_for(path: Path) -> type[OpenSlideReader | TiffReader | PictureReader
         raise slide_error("SL004", path.name, f"OpenSlide says: {error}") from error
     if head.startswith(TIFF_HEADS) and (vendor is None or _is_general(vendor, path)):
         return TiffReader
-    if vendor is None:
-        raise slide_error("SL004", path.name, f"its first bytes are {head[:8].hex(' ')}")
-    return OpenSlideReader
+    return None if vendor is None else OpenSlideReader
+
+
+def _by_others(path: Path, mpp: float | tuple[float, float] | None, source: MppSource) -> Slide:
+    """Ask the readers of other packages; refuse by the maker's name what nobody reads."""
+    reader = other_reader(path)
+    if reader is not None:
+        return reader.open(path, mpp=mpp, mpp_source=source)
+    with path.open("rb") as stream:
+        head = stream.read(8)
+    found = f"its first bytes are {head.hex(' ')}"
+    if (known := conversion_of(path)) is None:
+        raise slide_error("SL004", path.name, found)
+    maker, help_of = known
+    raise slide_error(
+        "SL004",
+        path.name,
+        f"by its name it is of {maker}, a format that is not read; {found}",
+        hint=f"{help_of}; or install a package with a reader for it (docs/reference/slides.md)",
+    )
 
 
 def _is_general(vendor: str, path: Path) -> bool:
