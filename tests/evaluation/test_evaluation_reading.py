@@ -268,3 +268,54 @@ def test_every_code_of_the_family_stands_in_the_catalogue():
     """EV001 to EV016 are found in tables, EV021 to EV040 in results; others begin at EV041."""
     codes = {code for code in all_checks() if code.startswith("EV") and code < "EV041"}
     assert codes == {f"EV{n:03d}" for n in [*range(1, 17), *range(21, 41)]}
+
+
+def by_folds(change=None, folds=(0, 1, 2)):
+    """A long table in which every fold's model predicts every patient."""
+    body = []
+    for line in long_rows():
+        for fold in folds:
+            again = list(line)
+            again[2], again[3] = fold, f"{float(line[3]) * (1.0 + 0.1 * fold):.6f}"
+            body.append(again)
+    if change is not None:
+        change(body)
+    return body
+
+
+def test_several_folds_are_averaged_when_that_is_accepted(tmp_path):
+    """PATIENT × horizon × fold: refused by default, with --accept EV007 the mean is judged."""
+    path = write(tmp_path / "p.csv", LONG, by_folds())
+    with pytest.raises(DataError) as caught:
+        read_patients(request(path, horizons=(2.0, 4.0)))
+    assert [one.code for one in caught.value.problems] == ["EV007"]
+    assert "--accept EV007" in caught.value.problems[0].hint
+
+    read = read_patients(request(path, horizons=(2.0, 4.0), accept=frozenset({"EV007"})))
+
+    one = read_patients(
+        request(write(tmp_path / "one.csv", LONG, long_rows()), horizons=(2.0, 4.0))
+    )
+    assert read.patients.n == 12
+    assert read.patients.risks == pytest.approx(1.1 * one.patients.risks, abs=1e-6)
+    assert [problem.code for problem in read.problems] == ["EV007"]
+    assert read.problems[0].severity is Severity.WARN
+    assert "12 patients are predicted by several folds" in read.problems[0].found
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda b: b[1].__setitem__(2, 0), "EV007"),
+        (lambda b: b[1].__setitem__(3, ""), "EV006"),
+        (lambda b: b[1].__setitem__(3, "1.2"), "EV001"),
+    ],
+)
+def test_one_bad_row_of_a_fold_is_not_averaged_away(tmp_path, change, code):
+    """The same fold twice, an empty cell and a risk above 1 stay refused, with their row."""
+    path = write(tmp_path / "p.csv", LONG, by_folds(change))
+    asked = request(path, horizons=(2.0, 4.0), accept=frozenset({"EV007"}))
+    with pytest.raises(DataError) as caught:
+        read_patients(asked)
+    found = {one.code: one.where.rows for one in caught.value.problems}
+    assert 3 in found[code]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from metastra.catalogue import problem
 from metastra.cohort.tables import Table
 from metastra.cohort.values import NO_WORDS, numbers, word_key
-from metastra.errors import Problem
+from metastra.errors import Problem, Severity
 from metastra.evaluation.request import Request
 
 __all__ = ["Layout", "PredictionCells", "is_long", "layout", "read_prediction_cells"]
@@ -31,10 +31,37 @@ class Layout:
         table has none.
     is_long : bool
         Whether the table has a row for each horizon.
+    again : ndarray of shape (n, k, m), int64
+        Further rows of the same patient and horizon by other folds, -1 where there are none; the
+        mean of all is judged.
     """
 
     rows: NDArray[np.int64]
     is_long: bool
+    again: NDArray[np.int64] | None = None
+
+    @property
+    def all_rows(self) -> NDArray[np.int64]:
+        """Every row of each patient and horizon, of shape (n, k, 1 + m)."""
+        first = self.rows[:, :, None]
+        return first if self.again is None else np.concatenate([first, self.again], axis=2)
+
+    def column(self, position: int) -> Layout:
+        """Keep one horizon.
+
+        Parameters
+        ----------
+        position : int
+            Of the horizon; negative from the end.
+
+        Returns
+        -------
+        Layout
+            Of one column.
+        """
+        chosen = [position % self.rows.shape[1]]
+        again = None if self.again is None else self.again[:, chosen]
+        return Layout(rows=self.rows[:, chosen], is_long=self.is_long, again=again)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -94,8 +121,8 @@ def layout(
     layout : Layout
         In the order of the patients.
     problems : list of Problem
-        ``EV007`` predicted twice, ``EV008`` no prediction for a horizon, and those of the column
-        ``horizon``.
+        ``EV007`` predicted twice (by several folds it can be accepted), ``EV008`` no prediction for
+        a horizon, and those of the column ``horizon``.
     """
     k = len(request.horizons)
     if not is_long(table, request):
@@ -103,7 +130,7 @@ def layout(
         return Layout(rows=first[:, None].repeat(k, axis=1), is_long=False), []
     horizon, problems = numbers(table, "horizon")
     found = np.full((len(patient_rows), k), -1, dtype=np.int64)
-    twice: list[int] = []
+    several: dict[tuple[int, int], NDArray[np.int64]] = {}
     absent: list[int] = []
     for position, rows in enumerate(patient_rows):
         for column, wanted in enumerate(request.horizons):
@@ -113,17 +140,50 @@ def layout(
             else:
                 absent.append(int(rows[0]))
             if at.size > 1:
-                twice += at.tolist()
-    if twice:
-        text = f"{len(twice)} rows predict a patient again for the same horizon"
-        problems.append(problem("EV007", text, where=table.where(request.id, sorted(twice))))
+                several[position, column] = at
+    problems += _several(table, request, several)
     if absent:
         rows_ = sorted(set(absent))
         wanted_words = ", ".join(f"{h:g}" for h in request.horizons)
         text = f"{len(rows_)} patients lack a row for a horizon; their first rows are named"
         where = table.where("horizon", rows_)
         problems.append(problem("EV008", text, where=where, expected=f"horizons {wanted_words}"))
-    return Layout(rows=found, is_long=True), problems
+    return Layout(rows=found, is_long=True, again=_again(several, found.shape)), problems
+
+
+def _several(
+    table: Table, request: Request, several: dict[tuple[int, int], NDArray[np.int64]]
+) -> list[Problem]:
+    """Say who is predicted twice; by different folds that can be accepted."""
+    if not several:
+        return []
+    rows = np.sort(np.concatenate(list(several.values())))
+    where = table.where(request.id, rows)
+    text = f"{rows.size} rows predict a patient again for the same horizon"
+    if not table.has("fold"):
+        return [problem("EV007", text, where=where, hint="Keep one row; there is no column fold.")]
+    fold = table.column("fold")
+    names = [[(fold[row] or "").strip() for row in at] for at in several.values()]
+    if any(len(set(mine)) < len(mine) for mine in names):
+        text += ", and by the same fold"
+        return [problem("EV007", text, where=where, hint="Keep one row of each fold.")]
+    if "EV007" not in request.accept:
+        return [problem("EV007", text, where=where)]
+    patients = len({position for position, _ in several})
+    text = f"{patients} patients are predicted by several folds: the mean of each is judged"
+    return [problem("EV007", text, where=where, severity=Severity.WARN)]
+
+
+def _again(
+    several: dict[tuple[int, int], NDArray[np.int64]], shape: tuple[int, ...]
+) -> NDArray[np.int64] | None:
+    if not several:
+        return None
+    most = max(at.size for at in several.values()) - 1
+    again = np.full((*shape, most), -1, dtype=np.int64)
+    for (position, column), at in several.items():
+        again[position, column, : at.size - 1] = at[1:]
+    return again
 
 
 def read_prediction_cells(
@@ -155,12 +215,12 @@ def read_prediction_cells(
     problems += found
     score = None
     if request.risk_score is not None:
-        one = Layout(rows=places.rows[:, -1:], is_long=places.is_long)
+        one = places.column(-1)
         column = request.risk_score
         values, found = numbers(table, column)
         problems += found
         score = _placed(values, one)[:, 0]
-        problems += _missing(table, column, one.rows, out)
+        problems += _missing(table, column, one.all_rows, out)
         problems += _constant(table, column, score[~out])
         known = score[np.isfinite(score) & ~out]
         alone = not request.risks and "EV003" not in request.accept
@@ -172,7 +232,11 @@ def read_prediction_cells(
 
 
 def _placed(values: NDArray[np.float64], places: Layout) -> NDArray[np.float64]:
-    return np.where(places.rows >= 0, values[np.maximum(places.rows, 0)], np.nan)
+    """Give each patient and horizon its value: the mean where several folds predict."""
+    rows = places.all_rows
+    cells = np.where(rows >= 0, values[np.maximum(rows, 0)], 0.0)
+    count = (rows >= 0).sum(axis=2)
+    return np.where(count > 0, cells.sum(axis=2) / np.maximum(count, 1), np.nan)
 
 
 def _not_assessable(table: Table, places: Layout) -> NDArray[np.bool_]:
@@ -185,8 +249,8 @@ def _not_assessable(table: Table, places: Layout) -> NDArray[np.bool_]:
         said |= np.array(
             [cell is not None and word_key(cell) in words for cell in table.column("in_scope")]
         )
-    rows = places.rows
-    return np.asarray((said[np.maximum(rows, 0)] & (rows >= 0)).any(axis=1))
+    rows = places.all_rows
+    return np.asarray((said[np.maximum(rows, 0)] & (rows >= 0)).any(axis=(1, 2)))
 
 
 def _matrix(
@@ -199,13 +263,12 @@ def _matrix(
     for position, column in enumerate(columns):
         values, found = numbers(table, column)
         problems += found
-        if places.is_long:
-            where = places
-        else:
-            where = Layout(rows=places.rows[:, position : position + 1], is_long=False)
+        where = places if places.is_long else places.column(position)
         part = _placed(values, where)
-        problems += _missing(table, column, where.rows, out)
-        problems += _outside(table, column, part[~out], where.rows[~out])
+        rows = where.all_rows
+        problems += _missing(table, column, rows, out)
+        cells = np.where(rows >= 0, values[np.maximum(rows, 0)], np.nan)[~out]
+        problems += _outside(table, column, cells, rows[~out])
         for each in part.T:
             problems += _constant(table, column, each[~out])
         parts.append(part)
@@ -214,8 +277,8 @@ def _matrix(
         falls = (np.diff(matrix, axis=1) < -1e-9).any(axis=1) & ~out
     if falls.any():
         text = f"{int(falls.sum())} patients have a lower risk at a later horizon"
-        rows = np.unique(places.rows[falls, 0])
-        problems.append(problem("EV004", text, where=table.where(columns[0], rows)))
+        first = np.unique(places.rows[falls, 0])
+        problems.append(problem("EV004", text, where=table.where(columns[0], first)))
     return matrix, problems
 
 

@@ -322,7 +322,7 @@ def _bundle(table: Table, places: Layout) -> str | None:
     """Take the digest that every row names; None where rows differ or have none."""
     if not table.has("bundle"):
         return None
-    rows = np.unique(places.rows[places.rows >= 0])
+    rows = np.unique(places.all_rows[places.all_rows >= 0])
     named = {None if cell is None else cell.strip() for cell in table.column("bundle")[rows]}
     only = named.pop() if len(named) == 1 else None
     return only or None

@@ -11,7 +11,7 @@ from metastra.units import TimeUnit
 
 __all__ = ["ACCEPTABLE", "Request"]
 
-ACCEPTABLE = frozenset({"EP003", "EV003", "EV009", "EV015", "EV016"})
+ACCEPTABLE = frozenset({"EP003", "EV003", "EV007", "EV009", "EV015", "EV016"})
 """Refusals that a person can know to be right."""
 
 
