@@ -48,6 +48,7 @@ bench: $(VENV)/.bench  ## measure against other software, side by side; prints t
 record: $(VENV)/.dev  ## the long checks whose results are committed in docs/records/
 	$(BIN)/python -m benchmarks.record
 	$(BIN)/python -m benchmarks.recovery
+	$(BIN)/python -m benchmarks.own_encoder --record
 
 clean:
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache

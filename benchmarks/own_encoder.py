@@ -161,7 +161,7 @@ def verdict(own: Result, named: Result) -> str:
     )
 
 
-def report(results: list[Result], training: dict[str, Any]) -> str:
+def report(results: list[Result], training: dict[str, Any], sha256: str) -> str:
     """Write the page."""
     own, named = results
     loss, settings = training["loss"], training["settings"]
@@ -174,13 +174,14 @@ def report(results: list[Result], training: dict[str, Any]) -> str:
 ## What was trained
 
 `metastra train-encoder`, {settings["method"]}, seed {settings["seed"]}: {training["steps"]} steps
-of {settings["tiles_per_step"]} tiles in two views, {training["minutes"]:.0f} minutes on one core of
-a machine that others used too. {training["tiles"]["n"]} colon tiles of {_TILE_PX} px at
+of {settings["tiles_per_step"]} tiles in two views, {training["minutes"]:.0f} minutes by the clock
+on one core. {training["tiles"]["n"]} colon tiles of {_TILE_PX} px at
 {polito.MPP} µm per pixel: the 300 of the Polito training folder and
-{training["tiles"]["n"] - 300} cut from the 23 GlaS pictures (0.62 µm per pixel, brought to 1.2). No
-label was read, and no tile of the test folder. Digest of the tiles:
-`{training["tiles"]["digest"][:16]}`. Loss {loss["first"]:.2f} to {loss["last"]:.2f} (first and last
-tenth); the features use {training["effective_rank"]:.0f} of {own.dimension} directions.
+{training["tiles"]["n"] - 300} cut from the 23 GlaS pictures (0.62 µm per pixel, brought to 1.2; two
+pieces of 222 px are refused as smaller than a tile). No label was read, and no tile of the test
+folder. Digest of the weights: `{sha256[:16]}`. Loss {loss["first"]:.2f} to {loss["last"]:.2f}
+(first and last tenth); the features use {training["effective_rank"]:.0f} of {own.dimension}
+directions.
 
 Both encoders are judged by the same protocol (`benchmarks/polito.py`): a support vector machine
 whose scaling, C and γ are chosen by cross-validation inside the training folder, leaving out whole
@@ -216,8 +217,9 @@ def main(arguments: list[str]) -> None:
             tiles.mkdir()
             train(folder, weights, tiles)
         training = json.loads((weights / "training.json").read_text(encoding="utf-8"))
-        encoders = [get_encoder(_NAME, weights=weights), Morphology(mpp=polito.MPP)]
-        page = report([compare(folder, encoder) for encoder in encoders], training)
+        encoders: list[Encoder] = [get_encoder(_NAME, weights=weights), Morphology(mpp=polito.MPP)]
+        sha256 = encoders[0].card.weights_sha256 or ""
+        page = report([compare(folder, encoder) for encoder in encoders], training, sha256)
     if not options.record:
         print(page)
         return
