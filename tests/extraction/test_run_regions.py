@@ -87,6 +87,8 @@ def test_regions_reach_quality_and_features_and_are_part_of_the_key(folder):
         row["dropped"] for row in index_of(folder)["slides"] if row["slide"] in tiles(folder)
     ]
     assert dropped == [{"QC009": 2}, {"QC009": 2}]
+    for row in index_of(folder)["slides"]:
+        assert row["n_grid"] == row["n_tiles"] + sum(row["dropped"].values())
     assert run(folder, dry_run=True)[0]["features"] == "up to date"
 
     redrawn = min((folder / "south/drawn").glob("*.geojson"))
