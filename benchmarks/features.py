@@ -1,25 +1,22 @@
-"""Slides to features: tiles a second and memory for each stage; subsets of large bags.
+"""Slides to features: tiles a second and memory for each stage.
 
-``OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 python -m benchmarks.features`` prints two Markdown tables.
+``OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 python -m benchmarks.features`` prints a Markdown table.
 Times are CPU times of one process with one thread, because the machine may be shared.
 """
 
 from __future__ import annotations
 
-import gc
 import os
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from metastra.encoders.registry import get_encoder
 from metastra.executor import Limits, ProcessPool
 from metastra.features.bag import Bag, BagFrame, BagOrigin
-from metastra.features.hdf5_layouts import read_h5
 from metastra.features.store import FeatureStore, features_recipe
 from metastra.features.writing import write_own
 from metastra.pipeline.extract import ExtractRequest, extract
@@ -32,8 +29,6 @@ from metastra.tiles.grid import TileSpec, make_grid
 from metastra.tiles.reading import read_tiles
 from metastra.tissue.quality import assess
 from metastra.tissue.rules import tile_codes
-
-N_TILES, DIMENSION, SUBSET = 50_000, 1024, 4096
 
 
 def memory_mb(what: str = "VmHWM") -> float:
@@ -112,61 +107,6 @@ def stages(folder: Path, scanner: str) -> list[str]:
     return rows
 
 
-def write_peers(folder: Path, features: np.ndarray, coords: np.ndarray) -> None:
-    with h5py.File(folder / "trident.h5", "w") as file:
-        file.create_dataset("features", data=features.astype(np.float32), chunks=(1, DIMENSION))
-        file.create_dataset("coords", data=coords)
-    with h5py.File(folder / "stamp.h5", "w") as file:
-        file["feats"], file["coords"] = features, coords.astype(np.float32)
-
-
-def subsets(folder: Path) -> list[str]:
-    """A random subset of a large bag, from each program's file in its own way and by rows."""
-    rng = np.random.default_rng(0)
-    features = rng.standard_normal((N_TILES, DIMENSION), dtype=np.float32).astype(np.float16)
-    coords = np.stack([np.arange(N_TILES) % 250, np.arange(N_TILES) // 250], axis=1) * 448
-    bag = Bag(features=features, coords=coords.astype(np.int64), frame=BagFrame())
-    store = FeatureStore(folder)
-    recipe = features_recipe(slide_digest="0" * 64, tiling={}, encoder_digest="0" * 64, quality={})
-    store.write("own", recipe, write_own(bag))
-    write_peers(folder, features, coords)
-    del bag, features
-    gc.collect()
-    rows = rng.choice(N_TILES, SUBSET, replace=False)
-
-    def whole(name: str, dataset: str) -> np.ndarray:
-        with h5py.File(folder / name, "r") as file:
-            return file[dataset][:][rows].astype(np.float32)
-
-    def by_rows(name: str, dataset: str) -> np.ndarray:
-        order = np.argsort(rows)
-        with h5py.File(folder / name, "r") as file:
-            found = file[dataset][rows[order]].astype(np.float32)
-        return found[np.argsort(order)]
-
-    ways: dict[str, Callable[[], np.ndarray]] = {
-        "metastra: memory map": lambda: read_h5(folder / "own.h5").rows(rows),
-        "TRIDENT-style file, read whole (its way)": lambda: whole("trident.h5", "features"),
-        "TRIDENT-style file, by rows": lambda: by_rows("trident.h5", "features"),
-        "STAMP-style file, read whole (its way)": lambda: whole("stamp.h5", "feats"),
-        "STAMP-style file, by rows": lambda: by_rows("stamp.h5", "feats"),
-    }
-    expected = ways["STAMP-style file, read whole (its way)"]()
-    lines = []
-    for name, way in ways.items():
-        way()
-        before = memory_mb("VmRSS")
-        samples = [timed(way) for _ in range(3)]
-        if not all(np.array_equal(found, expected) for _, _, found in samples):
-            raise SystemExit(f"{name}: other numbers")
-        seconds = float(np.median([item[0] for item in samples]))
-        memory = float(np.median([item[1] for item in samples])) - before
-        file = {"m": "own.h5", "T": "trident.h5", "S": "stamp.h5"}[name[0]]
-        size = (folder / file).stat().st_size / 1e6
-        lines.append(f"| {name} | {size:.0f} MB | {1000 * seconds:.0f} ms | {memory:.0f} MB |")
-    return lines
-
-
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -175,11 +115,6 @@ def main() -> None:
         for scanner in ("Aurora S60", "Pelican 2"):
             for row in stages(folder, scanner):
                 print(row, flush=True)
-        print(f"\n{SUBSET} random tiles of {N_TILES} × {DIMENSION}:\n")
-        print("| way | file | CPU time | memory it adds |")
-        print("| --- | --: | --: | --: |")
-        for row in subsets(folder):
-            print(row, flush=True)
 
 
 if __name__ == "__main__":

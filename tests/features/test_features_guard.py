@@ -317,8 +317,9 @@ before = peak()
 store.write("s", recipe, BagWriter(coords=coords, frame=BagFrame(), origin=BagOrigin(name="s"),
             dimension=d, blocks=blocks))
 written = peak()
-start = peak("RssAnon")
 bag = store.open("s")
+bag.rows([0])  # loads what is compiled
+start = peak("RssAnon")
 rows = bag.rows(np.random.default_rng(1).choice(n, 4096, replace=False))
 print(written - before, peak("RssAnon") - start, bag.features.nbytes // 1024, rows.shape[0])
 """
