@@ -60,7 +60,13 @@ def test_a_folder_that_says_what_it_is_becomes_an_encoder(folder):
     assert encoder_card("tiny", weights=folder) == card
 
 
-@pytest.mark.parametrize("engine", CPU)
+@pytest.mark.parametrize(
+    "engine",
+    [
+        pytest.param(engine, marks=() if engine.startswith("torch") else pytest.mark.slow)
+        for engine in CPU
+    ],
+)
 def test_every_engine_keeps_the_contract_and_is_close_to_the_plain_one(folder, engine):
     """Same tile, same features in any batch; cosine to float32 at least 0.999."""
     encoder = get_encoder("tiny", weights=folder, engine=engine)

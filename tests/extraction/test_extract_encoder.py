@@ -151,7 +151,7 @@ def test_a_study_names_weights_engine_and_digest(weights, tmp_path):
     )
 
     assert study_card(opened.study, opened.run_dir) == card
-    assert study_choice(opened.study).folder == (tmp_path / "study/tiny").absolute()
+    assert study_choice(opened.study, opened.run_dir).folder == (tmp_path / "study/tiny").absolute()
     tiny_weights(tmp_path / "study/tiny", seed=3)
     with pytest.raises(DigestMismatch, match=r"the study file states \w{12}…"):
         study_card(opened.study, opened.run_dir)

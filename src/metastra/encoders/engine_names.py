@@ -7,7 +7,7 @@ from typing import Literal, cast
 
 from metastra.errors import ConfigError, MissingExtra
 
-__all__ = ["DEFAULT_ENGINE", "ENGINES", "Precision", "engine_parts", "require_engine"]
+__all__ = ["AUTO", "DEFAULT_ENGINE", "ENGINES", "Precision", "engine_parts", "require_engine"]
 
 Precision = Literal["float32", "float16", "bfloat16", "int8"]
 
@@ -23,6 +23,9 @@ ENGINES: dict[str, str] = {
     "torch-cuda-float16": "one NVIDIA GPU, half precision",
 }
 """Word → what it is."""
+
+AUTO = "auto"
+"""The fastest engine by a measurement, where it agrees with the plain one."""
 
 _MODULES = {
     "torch": ("torch", "learn"),

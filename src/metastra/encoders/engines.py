@@ -20,7 +20,7 @@ from metastra.encoders.network_encoder import Runner
 from metastra.errors import ConfigError
 from metastra.models.tile_network import TileNetwork
 
-__all__ = ["bfloat16_is_fast", "make_runner"]
+__all__ = ["make_runner", "onnx_session", "openvino_session", "quiet"]
 
 _TORCH_TYPES = {
     "float32": torch.float32,
@@ -74,21 +74,6 @@ def make_runner(
     return _torch(network, precision)
 
 
-def bfloat16_is_fast() -> bool:
-    """Say whether this processor multiplies bfloat16 itself.
-
-    Returns
-    -------
-    bool
-        False where the operating system does not say.
-    """
-    try:
-        told = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return False
-    return "avx512_bf16" in told or "amx_bf16" in told
-
-
 def _torch(network: TileNetwork, precision: str) -> Runner:
     network.in_precision(_TORCH_TYPES[precision])
 
@@ -104,26 +89,49 @@ def _openvino(network: TileNetwork, precision: str, batch: int, tile_px: int) ->
     import openvino
 
     example = torch.zeros((batch, tile_px, tile_px, 3), dtype=torch.uint8)
-    with _quiet():
+    with quiet():
         model = openvino.convert_model(torch.export.export(network, (example,)))
-    compiled = openvino.Core().compile_model(
-        model,
-        "CPU",
-        {
-            "INFERENCE_PRECISION_HINT": _OPENVINO_TYPES[precision],
-            "INFERENCE_NUM_THREADS": _threads(),
-            "NUM_STREAMS": 1,
-        },
-    )
-    return _compiled(compiled)
+    return _compiled(model, precision)
 
 
-def _compiled(compiled: Any) -> Runner:
-    request = compiled.create_infer_request()
+def openvino_session(path: Path, precision: str, shape: tuple[int, ...]) -> Runner:
+    """Load an ONNX file into OpenVINO.
 
-    def run(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        found: NDArray[np.float32] = request.infer([tiles])[0]
-        return found.astype(np.float32)
+    Parameters
+    ----------
+    path : Path
+        Of the file.
+    precision : str
+        ``"float32"`` or ``"bfloat16"``.
+    shape : tuple of int
+        Of what it will be given.
+
+    Returns
+    -------
+    callable
+        From one array to the file's first output.
+    """
+    import openvino
+
+    model = openvino.Core().read_model(str(path))
+    model.reshape(list(shape))
+    return _compiled(model, precision)
+
+
+def _compiled(model: Any, precision: str) -> Runner:
+    import openvino
+
+    settings = {
+        "INFERENCE_PRECISION_HINT": _OPENVINO_TYPES[precision],
+        "INFERENCE_NUM_THREADS": _threads(),
+        "NUM_STREAMS": 1,
+    }
+    request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
+
+    def run(tiles: NDArray[Any]) -> NDArray[np.float32]:
+        # the engine uses its memory again for the next call
+        found: NDArray[np.float32] = np.array(request.infer([tiles])[0], np.float32)
+        return found
 
     return run
 
@@ -132,7 +140,7 @@ def _onnxruntime(network: TileNetwork, batch: int, tile_px: int) -> Runner:
     example = torch.zeros((batch, tile_px, tile_px, 3), dtype=torch.uint8)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
-        with _quiet():
+        with quiet():
             torch.onnx.export(network, (example,), str(path), input_names=["tiles"], verbose=False)
         return onnx_session(path)
 
@@ -168,8 +176,14 @@ def onnx_session(path: Path) -> Runner:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep to ourselves what the exporters say of their own future and of absent torchvision."""
+def quiet() -> Iterator[None]:
+    """Keep to ourselves what exporters say of their own future and of absent torchvision.
+
+    Yields
+    ------
+    None
+        While warnings of what is deprecated are not shown.
+    """
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export")]
     before = [logger.level for logger in loggers]
     with warnings.catch_warnings():

@@ -39,6 +39,11 @@ def load_encoder(weights: Weights, engine: str = "") -> Encoder:
     from metastra.encoders.building import build_network
     from metastra.encoders.engines import make_runner
 
+    if weights.recipe.network.family in ("onnx", "torchscript"):
+        from metastra.encoders.foreign import foreign_runner
+
+        runner, size = foreign_runner(weights, card.engine, card.precision, batch=BATCH)
+        return NetworkEncoder(card, runner, batch=size)
     gpu = card.engine == "torch-cuda"
     batch = _GPU_BATCH if gpu else BATCH
     runner = make_runner(

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from metastra.encoders.encoder import EncoderCard
 from metastra.encoders.engine_names import ENGINES
 from metastra.encoders.known import KnownEncoder, known_encoders, steps_to_weights
+from metastra.encoders.loading import load_encoder
+from metastra.encoders.measuring import kept_measurements, measure_engines, proposed
 from metastra.encoders.recipe import EncoderRecipe
 from metastra.encoders.registry import encoder_card, encoder_names
-from metastra.encoders.weights import encoders_home
+from metastra.encoders.weights import encoders_home, find_weights
 from metastra.errors import ConfigError, MetastraError
 
-__all__ = ["list_encoders", "list_lines", "show_encoder", "show_lines"]
+__all__ = [
+    "list_encoders",
+    "list_lines",
+    "measure_encoder",
+    "measure_lines",
+    "show_encoder",
+    "show_lines",
+]
 
 _STATES = ("ready", "not usable", "no weights", "not supported")
 
@@ -187,4 +197,72 @@ def show_lines(shown: dict[str, Any]) -> list[str]:
     if shown["steps"]:
         lines.append("Its weights are not here; metastra downloads nothing by itself:")
         lines += [f"  {number}. {step}" for number, step in enumerate(shown["steps"], 1)]
+    return lines
+
+
+def measure_encoder(
+    name: str, *, weights: Path | None = None, again: bool = False
+) -> dict[str, Any]:
+    """Measure the engines of an encoder, or tell what was measured before.
+
+    Parameters
+    ----------
+    name : str
+        Of the encoder.
+    weights : Path, optional
+        Folder of its weights.
+    again : bool
+        Whether it is measured also where that was done before.
+
+    Returns
+    -------
+    dict
+        ``engines`` with tiles a second and the cosine to float32, and the one ``proposed``.
+
+    Raises
+    ------
+    ConfigError, DigestMismatch
+        If the encoder has no weights here, or they cannot be used.
+    """
+    if name in encoder_names():
+        raise ConfigError(f"encoder {name!r} has one engine; there is nothing to choose")
+    encoder_card(name, weights=weights)
+    found_weights = find_weights(name, weights)
+    found = () if again else kept_measurements(found_weights)
+    new = not found
+    if new:
+        found = measure_engines(found_weights, load_encoder)
+    return {
+        "name": name,
+        "weights_sha256": found_weights.sha256,
+        "measured_now": new,
+        "engines": [asdict(one) for one in found],
+        "proposed": proposed(found),
+    }
+
+
+def measure_lines(found: dict[str, Any]) -> list[str]:
+    """Write a measurement for a person.
+
+    Parameters
+    ----------
+    found : dict
+        From `measure_encoder`.
+
+    Returns
+    -------
+    list of str
+        A line for each engine, and how the proposed one is asked for.
+    """
+    lines = [f"{'engine':<22}{'tiles/s':>9}{'cosine':>10}"]
+    for one in found["engines"]:
+        if one["reason"]:
+            lines.append(f"{one['engine']:<22}{'-':>9}{'-':>10}  {one['reason']}")
+        else:
+            lines.append(f"{one['engine']:<22}{one['tiles_per_s']:>9.1f}{one['cosine']:>10.5f}")
+    when = "measured now" if found["measured_now"] else "measured before"
+    lines.append(
+        f"{when}; proposed: --engine {found['proposed']}. Engine and precision are part of the "
+        "features' key and of a bundle."
+    )
     return lines

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,9 @@ from typing import Any
 from metastra.bundle.contract import SlideContract
 from metastra.encoders.choice import EncoderChoice
 from metastra.encoders.encoder import EncoderCard
+from metastra.encoders.engine_names import AUTO
+from metastra.encoders.loading import load_encoder
+from metastra.encoders.measuring import kept_measurements, measure_engines, proposed
 from metastra.encoders.registry import encoder_names
 from metastra.encoders.weights import find_weights
 from metastra.errors import DigestMismatch, IntegrityError, MetastraError
@@ -19,7 +22,7 @@ from metastra.storage import read_product_json
 from metastra.study.paths import resolve_path
 from metastra.study.study import Study
 
-__all__ = ["contract_choice", "limits_for", "study_card", "study_choice"]
+__all__ = ["contract_choice", "limits_for", "settled", "study_card", "study_choice"]
 
 _NETWORK_BYTES = 12_000_000_000
 """Address space, mostly never touched, of the libraries that compute networks."""
@@ -27,18 +30,21 @@ _COPIES = 5
 """How often weights may be in memory while a network is made and compiled."""
 
 
-def study_choice(study: Study) -> EncoderChoice:
+def study_choice(study: Study, run_dir: Path) -> EncoderChoice:
     """Read from a study which encoder it means.
 
     Parameters
     ----------
     study : Study
         With its section of slides.
+    run_dir : Path
+        Of the study.
 
     Returns
     -------
     EncoderChoice
-        The folder of weights found from the study file.
+        The folder of weights found from the study file; in the place of ``auto`` the engine of the
+        features that are there, else the one that is measured to be the fastest here.
 
     Raises
     ------
@@ -49,7 +55,54 @@ def study_choice(study: Study) -> EncoderChoice:
     weights = (
         "" if section.weights is None else str(resolve_path(study, section.weights).absolute())
     )
-    return EncoderChoice(name=section.encoder, weights=weights, engine=section.engine or "")
+    choice = EncoderChoice(name=section.encoder, weights=weights, engine=section.engine or "")
+    return settled(choice, before=_card_before(run_dir))
+
+
+def settled(
+    choice: EncoderChoice,
+    *,
+    before: Mapping[str, Any] | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> EncoderChoice:
+    """Put an engine in the place of ``auto``.
+
+    Parameters
+    ----------
+    choice : EncoderChoice
+        That a user made.
+    before : mapping, optional
+        Card of the features that are there: with the same encoder, their engine is kept, so that a
+        run goes on as it began also on another machine.
+    tell : callable, optional
+        Told what was measured.
+
+    Returns
+    -------
+    EncoderChoice
+        As it was unless it says ``auto``; then with the engine that was measured to be the fastest
+        here, now or before.
+
+    Raises
+    ------
+    ConfigError, DigestMismatch
+        If the weights cannot be used.
+    """
+    if choice.engine != AUTO:
+        return choice
+    if choice.name in encoder_names():
+        return replace(choice, engine="")
+    if before and before.get("name") == choice.name:
+        return replace(choice, engine=f"{before.get('engine')}-{before.get('precision')}")
+    weights = find_weights(choice.name, choice.folder)
+    found = kept_measurements(weights)
+    if not found:
+        found = measure_engines(weights, load_encoder)
+    engine = proposed(found)
+    if tell is not None:
+        speeds = ", ".join(f"{one.engine} {one.tiles_per_s:.1f}" for one in found if not one.reason)
+        tell(f"engine {engine} for encoder {choice.name!r}; tiles/s measured here: {speeds}")
+    return replace(choice, engine=engine)
 
 
 def study_card(study: Study, run_dir: Path) -> EncoderCard:
@@ -76,7 +129,7 @@ def study_card(study: Study, run_dir: Path) -> EncoderCard:
     ConfigError
         If the encoder is not known or its weights are not here.
     """
-    card = study_choice(study).card()
+    card = study_choice(study, run_dir).card()
     stated = study.slides.weights_sha256
     if stated is not None:
         if card.weights_sha256 != stated:

@@ -19,7 +19,7 @@ from metastra.extraction.naming import name_slides
 from metastra.extraction.quarantine import Quarantine
 from metastra.extraction.shard import Shard
 from metastra.extraction.slide import QUALITY_RULE
-from metastra.pipeline.encoders_chosen import limits_for
+from metastra.pipeline.encoders_chosen import limits_for, settled
 from metastra.pipeline.qc_review import not_met, review_of
 from metastra.pipeline.slide_regions import regions_of
 from metastra.slides.folders import folders_not_entered, slide_files
@@ -236,6 +236,7 @@ def extract(
     require_mpp(request.slide_mpp)
     if tell is not None and (note := folders_not_entered(request.slides)):
         tell(note)
+    request = replace(request, engine=settled(request.choice, tell=tell).engine)
     card = request.choice.card()
     spec = spec_for(card, request.target_mpp, request.tile_px)
     jobs = _jobs(request, spec)

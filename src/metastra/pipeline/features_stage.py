@@ -105,7 +105,7 @@ def features_files(work: Workshop) -> dict[str, bytes]:
     refuse_external_in_training(work.opened.study, rows)
     states = [row["state"] for row in rows]
     counts = {state: states.count(state) for state in ("done", "excluded", "failed")}
-    card = study_choice(work.opened.study).card()
+    card = study_choice(work.opened.study, work.opened.run_dir).card()
     index = {"encoder": card.to_json(), "quality": QUALITY_RULE, "counts": counts, "slides": rows}
     return {_INDEX: json_bytes(index)}
 
@@ -185,7 +185,7 @@ def features_lost(work: Workshop) -> tuple[str, ...]:
 
 def _job(work: Workshop, slide: StudySlide, overridden: tuple[str, ...]) -> SlideJob:
     section = work.opened.study.slides
-    choice = study_choice(work.opened.study)
+    choice = study_choice(work.opened.study, work.opened.run_dir)
     spec = spec_for(choice.card(), section.target_mpp, section.tile_px)
     return SlideJob(
         path=str(slide.path),
