@@ -19,6 +19,7 @@ from typer.main import get_command
 
 from metastra.catalogue import all_checks
 from metastra.cli.app import app
+from metastra.encoders.known import known_encoders
 from metastra.encoders.morphology import FEATURES, Morphology
 from metastra.study import sections
 from metastra.study.endpoints import ENDPOINTS
@@ -219,6 +220,47 @@ def morphology() -> str:
     return "".join(parts)
 
 
+_ENCODERS_HEAD = (
+    "Names as in TRIDENT; facts as their authors publish them. Weights and licences belong to the "
+    "authors: read the page. Every one takes tiles of 224 px at 0.5 µm per pixel. How they are used "
+    "stands in [use an encoder with weights](../how-to/encoders.md).\n"
+)
+
+
+def encoders() -> str:
+    """Print the encoders of the field from the list of recipes."""
+    lines = [
+        NOTE.format(source="encoders/known.toml").rstrip() + "\n",
+        "# Encoders of the field\n",
+        _ENCODERS_HEAD,
+        "| name | model | features | pooling | network | mean, std | licence | gated |",
+        "|---|---|--:|---|---|---|---|---|",
+    ]
+    rest = []
+    for name, known in known_encoders().items():
+        recipe = known.recipe
+        if recipe is None:
+            rest.append(f"| `{name}` | {known.unsupported} |")
+            continue
+        network, shape = recipe.network, recipe.network.family
+        if network.family == "vit":
+            shape = f"ViT {network.width} × {network.depth}, {network.token_px} px"
+            if network.registers:
+                shape += f", {network.registers} registers"
+        told = [", ".join(f"{one:g}" for one in values) for values in (recipe.mean, recipe.std)]
+        lines.append(
+            f"| `{name}` | [{recipe.title}]({known.page}) | {recipe.dimension} "
+            f"| {recipe.pooling} | {shape} | {'; '.join(told)} | {recipe.licence} "
+            f"| {'yes' if known.gated else ''} |"
+        )
+    lines += ["\n## Named, but not built here\n", "| name | why |", "|---|---|", *rest]
+    lines.append(
+        "\nTheir features are extracted with TRIDENT and given as "
+        "[feature files](feature-files.md), or their image tower as ONNX."
+    )
+    return "\n".join(lines) + "\n"
+
+
 def command_line() -> str:
     """The help of every verb, as it is printed."""
     parts = [
@@ -318,6 +360,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/study-file.md": study_file,
     "reference/command-line.md": command_line,
     "reference/morphology.md": morphology,
+    "reference/encoders.md": encoders,
 }
 
 

@@ -226,6 +226,8 @@ def test_a_gated_or_unreachable_hub_is_explained(tmp_path, monkeypatch):
     Hub(monkeypatch, tmp_path, ["a.bin", "b.bin"])
     with pytest.raises(ConfigError, match=r"other weight files: a\.bin, b\.bin"):
         fetch_weights("virchow2", COMMIT, tmp_path / "out")
+    with pytest.raises(ConfigError, match="lie in a data set among other files"):
+        fetch_weights("ctranspath", COMMIT, tmp_path / "out")
     with pytest.raises(ConfigError, match="has no repository in the list"):
         fetch_weights("musk", COMMIT, tmp_path / "out")
 

@@ -21,6 +21,8 @@ from metastra.models.resnet import ResNet50
 from metastra.models.tile_network import TileNetwork
 from metastra.models.vit import VisionTransformer, VitShape
 from metastra.testing.encoder_contract import awkward_tiles, encoder_faults
+from models.test_vit import scramble
+from models.torchvision_stub import load_transformers
 
 CPU = [engine for engine in ENGINES if "cuda" not in engine]
 
@@ -111,6 +113,29 @@ def test_an_encoder_of_the_field_needs_the_weight_file_alone(tmp_path, monkeypat
     assert encoder.encode(tiles(2)).shape == (2, 1024)
     assert encoder.card.licence == "BSD-3-Clause"
     assert encoder.card.revision == "not stated"
+
+
+def test_a_folder_as_transformers_writes_it_needs_a_table_more(tmp_path):
+    """Its config.json keeps its own keys; the class token is what transformers gives."""
+    transformers = load_transformers()
+    config = transformers.Dinov2Config(
+        hidden_size=48, num_hidden_layers=2, num_attention_heads=3, image_size=224, patch_size=16
+    )
+    theirs = scramble(transformers.Dinov2Model(config))
+    theirs.save_pretrained(tmp_path)
+    written = json.loads((tmp_path / "config.json").read_text())
+    network = {**TOLD["network"], "mlp_width": 192, "layer_scale": True}
+    own = {**TOLD, "pooling": "class", "network": network}
+    (tmp_path / "config.json").write_text(json.dumps({**written, "metastra": own}))
+    given = tiles(3)
+    mean, std = (torch.tensor(TOLD[key]).view(1, 3, 1, 1) for key in ("mean", "std"))
+    seen = (torch.from_numpy(given).permute(0, 3, 1, 2).float() / 255 - mean) / std
+    with torch.no_grad():
+        expected = theirs(seen).last_hidden_state[:, 0].numpy()
+
+    found = get_encoder("tiny", weights=tmp_path).encode(given)
+
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
 def test_the_feed_forward_width_is_read_from_the_file(tmp_path):

@@ -49,7 +49,7 @@ def pixels_of(path, bag):
         mask = np.zeros(len(grid), bool)
         mask[[kept[tuple(place)] for place in bag.coords.tolist()]] = True
         part: TileGrid = grid.take(mask)
-        return np.concatenate([tiles for _, tiles in read_tiles(slide, part, 7)])
+        return np.concatenate([tiles.copy() for _, tiles in read_tiles(slide, part, 7)])
 
 
 def test_a_network_encodes_a_real_slide_from_the_command_line(shared, weights, tmp_path):

@@ -14,6 +14,7 @@ from metastra.encoders.weights import Weights
 from metastra.errors import ConfigError
 from metastra.models.compact import CompactNetwork
 from metastra.models.resnet import ResNet50, resnet_names
+from metastra.models.swin import CTransPath, ctranspath_names
 from metastra.models.tile_network import TileNetwork
 from metastra.models.vit import VisionTransformer, VitShape
 from metastra.models.vit_names import WeightFormat, format_of, resample_positions, to_own_names
@@ -29,7 +30,7 @@ def build_network(weights: Weights) -> TileNetwork:
     Parameters
     ----------
     weights : Weights
-        Of a vision transformer, a ResNet-50 or a compact network, in safetensors.
+        Of a network that is built here, in safetensors.
 
     Returns
     -------
@@ -48,6 +49,8 @@ def build_network(weights: Weights) -> TileNetwork:
         raise ConfigError(f"{weights.file} cannot be read as safetensors: {error}") from error
     if recipe.network.family == "resnet50":
         backbone, own = _empty(ResNet50), resnet_names(tensors)
+    elif recipe.network.family == "ctranspath":
+        backbone, own = _empty(CTransPath), ctranspath_names(tensors)
     elif recipe.network.family == "compact":
         backbone, own = _empty(CompactNetwork), tensors
     else:

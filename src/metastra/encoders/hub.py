@@ -46,6 +46,11 @@ def fetch_file(known: KnownEncoder, revision: str, folder: Path) -> Path:
             f"or a tag may show other weights tomorrow. The commits stand on "
             f"{known.page}/commits/main"
         )
+    if known.in_data_set:
+        raise ConfigError(
+            f"the weights of {known.name!r} lie in a data set among other files; download the right "
+            f"one at {known.page} and run: metastra encoders convert FILE --name {known.name}"
+        )
     try:
         import huggingface_hub
         from huggingface_hub.errors import (

@@ -39,6 +39,11 @@ class KnownEncoder:
     unsupported: str = ""
 
     @property
+    def in_data_set(self) -> bool:
+        """Whether the weights lie in a data set of the hub, among other files."""
+        return self.repository.startswith("datasets/")
+
+    @property
     def page(self) -> str:
         """Where licence and weights are; empty where it cannot be built here."""
         return f"{_HUB}/{self.repository}" if self.repository else ""
@@ -95,6 +100,12 @@ def steps_to_weights(known: KnownEncoder, folder: str) -> tuple[str, ...]:
             "Run: hf auth login",
         ]
     licence = known.recipe.licence if known.recipe is not None else "unknown"
+    if known.in_data_set:
+        return (
+            *steps,
+            f"Read the licence on {known.page} ({licence}) and download its weight file there.",
+            f"Run: metastra encoders convert FILE --name {known.name} --out {folder}",
+        )
     steps += [
         f"Read the licence on {known.page} ({licence}).",
         f"Copy the commit from {known.page}/commits/main: a branch moves, a commit does not.",

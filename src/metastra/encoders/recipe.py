@@ -15,8 +15,8 @@ __all__ = ["NAME_PATTERN", "EncoderRecipe", "Family", "NetworkRecipe"]
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 """Of an encoder's name."""
 
-Family = Literal["vit", "resnet50", "compact", "onnx", "torchscript"]
-_FIXED = {"resnet50": 1024, "compact": 448}
+Family = Literal["vit", "resnet50", "compact", "ctranspath", "onnx", "torchscript"]
+_FIXED = {"resnet50": 1024, "compact": 448, "ctranspath": 768}
 """Numbers a tile, of networks that have one shape."""
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Positive = Annotated[int, Field(ge=1)]
@@ -32,8 +32,8 @@ class NetworkRecipe(_Part):
     """What a network looks like; the fields are those of `metastra.models.vit.VitShape`."""
 
     family: Family = "vit"
-    """``vit``, ``resnet50`` and ``compact`` (`metastra train-encoder`) are built here; ``onnx`` and
-    ``torchscript`` are whole files."""
+    """``vit``, ``resnet50``, ``ctranspath`` and ``compact`` (`metastra train-encoder`) are built
+    here; ``onnx`` and ``torchscript`` are whole files."""
     token_px: _Positive | None = None
     width: _Positive | None = None
     depth: _Positive | None = None
