@@ -222,8 +222,8 @@ def morphology() -> str:
 
 _ENCODERS_HEAD = (
     "Names as in TRIDENT; facts as their authors publish them. Weights and licences belong to the "
-    "authors: read the page. Every one takes tiles of 224 px at 0.5 µm per pixel. How they are used "
-    "stands in [use an encoder with weights](../how-to/encoders.md).\n"
+    "authors: read the page. Every one takes tiles of 224 px at 0.5 µm per pixel. How they are "
+    "used stands in [use an encoder with weights](../how-to/encoders.md).\n"
 )
 
 

@@ -48,8 +48,8 @@ def fetch_file(known: KnownEncoder, revision: str, folder: Path) -> Path:
         )
     if known.in_data_set:
         raise ConfigError(
-            f"the weights of {known.name!r} lie in a data set among other files; download the right "
-            f"one at {known.page} and run: metastra encoders convert FILE --name {known.name}"
+            f"the weights of {known.name!r} lie in a data set among other files; download the "
+            f"right one at {known.page} and run: metastra encoders convert FILE --name {known.name}"
         )
     try:
         import huggingface_hub
