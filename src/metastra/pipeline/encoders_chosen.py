@@ -30,15 +30,15 @@ _COPIES = 5
 """How often weights may be in memory while a network is made and compiled."""
 
 
-def study_choice(study: Study, run_dir: Path) -> EncoderChoice:
+def study_choice(study: Study, run_dir: Path | None = None) -> EncoderChoice:
     """Read from a study which encoder it means.
 
     Parameters
     ----------
     study : Study
         With its section of slides.
-    run_dir : Path
-        Of the study.
+    run_dir : Path, optional
+        Of the study; without it ``auto`` stays, for whoever asks for the weights alone.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def study_choice(study: Study, run_dir: Path) -> EncoderChoice:
         "" if section.weights is None else str(resolve_path(study, section.weights).absolute())
     )
     choice = EncoderChoice(name=section.encoder, weights=weights, engine=section.engine or "")
-    return settled(choice, before=_card_before(run_dir))
+    return choice if run_dir is None else settled(choice, before=_card_before(run_dir))
 
 
 def settled(
