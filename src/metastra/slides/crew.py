@@ -39,7 +39,7 @@ class Crew:
     def __init__(self, threads: int = 1) -> None:
         if threads < 1:
             raise ValueError(f"a crew has at least 1 thread, not {threads}")
-        self._threads = threads
+        self.threads = threads
         self._others = (
             ThreadPoolExecutor(threads - 1, thread_name_prefix="tiles") if threads > 1 else None
         )
@@ -73,7 +73,7 @@ class Crew:
             for position, item in left:
                 made[position] = work(item)
 
-        helpers = min(self._threads, len(items)) - 1
+        helpers = min(self.threads, len(items)) - 1
         futures = [self._others.submit(help_out) for _ in range(helpers)]
         try:
             help_out()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol, runtime_checkable
 
@@ -75,6 +75,22 @@ class DirectLevel:
     def slots(self) -> int:
         """Most tiles of the file that are kept."""
         return self._slots
+
+    def holds(self, left: int, top: int, width: int, height: int) -> bool:
+        """Say whether a rectangle lies inside the level.
+
+        Parameters
+        ----------
+        left, top, width, height : int
+            Rectangle in pixels of the level as it is read.
+
+        Returns
+        -------
+        bool
+            True where all of it can be read from here.
+        """
+        right, bottom = left + width, top + height
+        return left >= 0 <= top and right <= self.width_px and bottom <= self.height_px
 
     def whole(self, left: int, top: int, width: int, height: int) -> int | None:
         """Say which tile of the file a rectangle is, if it is one.
@@ -209,6 +225,19 @@ class DirectLevel:
             for error in self.hold([number], alone).values():
                 raise error
             self._copy_from(number, left, top, out)
+
+    def release(self, numbers: Iterable[int]) -> None:
+        """Let go of tiles that nobody will ask for again; their memory is the next to be used.
+
+        Parameters
+        ----------
+        numbers : iterable of int
+            Positions; those not held are passed over.
+        """
+        for number in numbers:
+            slot = self._kept.pop(number, None)
+            if slot is not None:
+                self._free.append(slot)
 
     def forget(self) -> None:
         """Let go of what is kept."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ THROUGH_IMAGECODECS = {
 """TIFF compressions that need the extra ``formats``."""
 
 _RGB, _YCBCR = 2, 6
+_START = b"\xff\xd8"
 _HORIZONTAL = 2  # predictor: each sample is the difference to the one on its left
 
 
@@ -73,6 +75,11 @@ class Coding:
     photometric: int
     predictor: int = 1
     tables: bytes = field(default=b"", repr=False)
+
+    @cached_property
+    def jpeg_head(self) -> bytes:
+        """What every JPEG tile of three samples begins with once it is whole; see `splice`."""
+        return _head(self.tables, self.photometric)
 
 
 def unpack(coding: Coding, data: bytes, shape: tuple[int, int, int]) -> NDArray[Any]:
@@ -146,7 +153,7 @@ def unpack_into(coding: Coding, data: bytes, out: NDArray[Any]) -> None:
     """
     height, width, samples = out.shape
     if coding.compression == JPEG and samples == 3 and out.dtype == np.uint8:
-        whole = splice(data, coding.tables, coding.photometric)
+        whole = _whole(coding.jpeg_head, data)
         try:
             found_h, found_w, colours, _ = simplejpeg.decode_jpeg_header(whole)
             if (found_h, found_w) == (height, width) and colours != "Gray":
@@ -233,11 +240,21 @@ def splice(data: bytes, tables: bytes, photometric: int | None) -> bytes:
     DecodeError
         If the tile or the tables do not begin as a JPEG.
     """
-    if data[:2] != b"\xff\xd8" or (tables and tables[:2] != b"\xff\xd8"):
+    return _whole(_head(tables, photometric), data)
+
+
+def _head(tables: bytes, photometric: int | None) -> bytes:
+    """Give the start of image, an outright colour model and the shared tables."""
+    if tables and tables[:2] != _START:
         raise DecodeError("no JPEG")
     mark = b""
     if photometric in (_RGB, _YCBCR):
         transform = 0 if photometric == _RGB else 1
         mark = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00" + bytes([transform])
-    middle = tables[2:].removesuffix(b"\xff\xd9")
-    return data[:2] + mark + middle + data[2:]
+    return _START + mark + tables[2:].removesuffix(b"\xff\xd9")
+
+
+def _whole(head: bytes, data: bytes) -> bytes:
+    if data[:2] != _START:
+        raise DecodeError("no JPEG")
+    return head + data[2:]

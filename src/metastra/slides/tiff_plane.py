@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -58,7 +59,7 @@ class Plane:
     counts: tuple[int, ...] = field(repr=False)
     coding: Coding
 
-    @property
+    @cached_property
     def across(self) -> int:
         """Number of pieces from left to right."""
         return math.ceil(self.width_px / self.piece_width_px)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,21 +31,22 @@ from metastra.tiles.grid import TileGrid
 
 __all__ = ["GridReader"]
 
+_GROUP = 8
+"""Tiles for each thread that are put together at a time, from memory that is still near."""
+
 Pixels = NDArray[np.uint8]
 Edges = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class _Span:
+class _Span(NamedTuple):
     """What a tile covers along one axis: first pixel, pixels, edges within (None: one each)."""
 
     first: int
-    count: int
+    size: int
     edges: Edges | None
 
 
-@dataclass(frozen=True)
-class _Box:
+class _Box(NamedTuple):
     """A tile of the grid on the level: its place in the batch and what it covers."""
 
     at: int
@@ -55,7 +56,7 @@ class _Box:
     @property
     def place(self) -> tuple[int, int, int, int]:
         """Left, top, width and height."""
-        return self.x.first, self.y.first, self.x.count, self.y.count
+        return self.x.first, self.y.first, self.x.size, self.y.size
 
 
 class GridReader:
@@ -81,6 +82,7 @@ class GridReader:
             spans = [self._spans(axis, self._shrink) for axis in (0, 1)]
         self._x, self._y = spans
         self._own = threading.local()
+        self._last: NDArray[np.int32] | None = None
 
     def fill(self, part: slice, out: Pixels, crew: Crew) -> None:
         """Read some tiles.
@@ -108,8 +110,9 @@ class GridReader:
             found = crew.run(lambda pair: level.decode(pair[1], out[pair[0].at]), whole)
             pairs = zip(whole, found, strict=True)
             failed = {box.at: error for (box, _), error in pairs if error is not None}
-            for group in _groups(level, several):
+            for group in _groups(level, several, crew.threads):
                 failed |= self._render(level, group, out, crew)
+                level.release(self._done_with(level, group, part.start))
         for box in others:
             if failed and box.at > min(failed):
                 break
@@ -140,12 +143,7 @@ class GridReader:
         whole, several, others = [], [], []
         for box in boxes:
             left, top, width, height = box.place
-            inside = (
-                min(left, top) >= 0
-                and left + width <= level.width_px
-                and top + height <= level.height_px
-            )
-            if not inside or width * height > BLOCK_PX:
+            if not level.holds(left, top, width, height) or width * height > BLOCK_PX:
                 others.append(box)
                 continue
             plain = box.x.edges is None and box.y.edges is None
@@ -173,6 +171,24 @@ class GridReader:
         crew.run(lambda box: self._render_one(level, box, out[box.at]), good)
         return failed
 
+    def _done_with(self, level: DirectLevel, group: list[_Box], start: int) -> list[int]:
+        """List the file's tiles that no tile of the grid after these ones needs."""
+        if self._last is None or self._last.size != len(level.plane.offsets):
+            self._last = self._last_uses(level)
+        end = start + group[-1].at
+        touched = {number for box in group for number in level.touched(*box.place)}
+        return [number for number in touched if self._last[number] <= end]
+
+    def _last_uses(self, level: DirectLevel) -> NDArray[np.int32]:
+        """Say for each of the file's tiles which tile of the grid is the last that needs it."""
+        last = np.full(len(level.plane.offsets), -1, dtype=np.int32)
+        x, y = self._grid.coords.T.tolist()
+        for number, (left, top) in enumerate(zip(x, y, strict=True)):
+            box = _Box(number, self._x[left], self._y[top])
+            if level.holds(*box.place):
+                last[level.touched(*box.place)] = number
+        return last
+
     def _render_one(self, level: DirectLevel, box: _Box, out: Pixels) -> None:
         left, top, width, height = box.place
         if box.x.edges is None and box.y.edges is None:
@@ -181,7 +197,7 @@ class GridReader:
         source = self._scratch(height * width * 3).reshape(height, width, 3)
         level.copy(left, top, source)
         x_edges, y_edges = (
-            np.arange(span.count + 1, dtype=np.float64) if span.edges is None else span.edges
+            np.arange(span.size + 1, dtype=np.float64) if span.edges is None else span.edges
             for span in (box.x, box.y)
         )
         area_bytes(source, x_edges, y_edges, HALF, out)
@@ -212,9 +228,9 @@ class GridReader:
 def _whole_step(spans: list[dict[int, _Span]], side: int) -> int:
     """Give the whole number of pixels that every output pixel averages; 1 where there is none."""
     every = [span for axis in spans for span in axis.values()]
-    if not every or every[0].edges is None or every[0].count % side:
+    if not every or every[0].edges is None or every[0].size % side:
         return 1
-    step = every[0].count // side
+    step = every[0].size // side
     steps = np.arange(side + 1, dtype=np.float64) * step
     for span in every:
         if span.first % step or span.edges is None or not np.array_equal(span.edges, steps):
@@ -222,13 +238,14 @@ def _whole_step(spans: list[dict[int, _Span]], side: int) -> int:
     return step
 
 
-def _groups(level: DirectLevel, boxes: list[_Box]) -> Iterator[list[_Box]]:
-    """Cut a batch so that the file's tiles each part needs can be held at once."""
+def _groups(level: DirectLevel, boxes: list[_Box], threads: int) -> Iterator[list[_Box]]:
+    """Cut a batch so that the file's tiles each part needs can be held, and stay in the caches."""
     group: list[_Box] = []
     needed: set[int] = set()
     for box in boxes:
         more = level.touched(*box.place)
-        if group and len(needed.union(more)) > level.slots:
+        full = len(group) >= _GROUP * threads or len(needed.union(more)) > level.slots
+        if group and full:
             yield group
             group, needed = [], set()
         group.append(box)
