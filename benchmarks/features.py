@@ -65,9 +65,7 @@ def stages(folder: Path, scanner: str) -> list[str]:
         digest_s, digest_mb, _ = timed(lambda: slide_digest(slide_path))
         quality_s, quality_mb, quality = timed(lambda: assess(slide))
         kept = grid.take(tile_codes(quality.tile_fractions(grid.boxes_px0)) == "")
-        read_s, read_mb, batches = timed(
-            lambda: [part.copy() for _, part in read_tiles(slide, kept, 64)]
-        )
+        read_s, read_mb, batches = timed(lambda: [part for _, part in read_tiles(slide, kept, 64)])
         encode_s, encode_mb, blocks = timed(lambda: list(map(encoder.encode, batches)))
         bag = Bag(
             features=np.concatenate(blocks).astype(np.float16),

@@ -79,7 +79,7 @@ def _ours(
         inside = whole.coords[(whole.coords.max(axis=0) > whole.coords).all(axis=1)] + shift
         grid = TileGrid(spec=whole.spec, coords=inside, side_px0=whole.side_px0, mpp=whole.mpp)
         while True:
-            for _, tiles in read_tiles(slide, grid, _BATCH, threads=threads):
+            for _, tiles in read_tiles(slide, grid, _BATCH, threads=threads, reuse=True):
                 yield len(tiles)
 
 
@@ -213,7 +213,7 @@ def _child(*arguments: str) -> str:
 
 def _table(slides: dict[str, Path], rounds: int) -> str:
     lines = [
-        "| tiles of 256 px | metastra, tiles/s | other, tiles/s | ratio | of the best | wanted | load |",
+        "| tiles of 256 px | metastra/s | other/s | ratio | of the best | wanted | load |",
         "| --- | --: | --: | --: | --: | --: | --: |",
     ]
     for name, pair in PAIRS.items():

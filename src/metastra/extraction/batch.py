@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from metastra.catalogue import problem
 from metastra.errors import (
@@ -103,18 +102,11 @@ def _fate(job: SlideJob, result: Result) -> SlideFate:
     failed = result.failure
     return SlideFate(
         job=job,
-        outcome=None if failed is not None else _outcome(result.value),
+        outcome=None if failed is not None else SlideOutcome.from_plain(result.value),
         failure=None if failed is None else _coded(job, failed),
         wall_s=result.wall_s,
         peak_bytes=result.peak_bytes,
     )
-
-
-def _outcome(values: dict[str, Any]) -> SlideOutcome:
-    plain = dict(values)
-    plain["mpp"] = tuple(plain["mpp"])
-    plain["codes"] = tuple(plain["codes"])
-    return SlideOutcome(**plain)
 
 
 def _coded(job: SlideJob, failure: Failure) -> Failure:

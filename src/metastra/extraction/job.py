@@ -48,6 +48,8 @@ class SlideJob:
         What its coordinates count from.
     batch : int
         Tiles in memory at a time.
+    readers : int
+        Threads that read tiles ahead of the encoder.
     is_features : bool
         Whether `path` is a feature file, to be brought into the store.
     shown : str
@@ -57,6 +59,8 @@ class SlideJob:
     overridden : tuple of str
         Slides whose verdict of quality a reviewer turned round, named by their content as in the
         review table; this one is affected only if it is among them.
+    also : tuple of SlideJob
+        The same tiles of the same slide for other encoders, to be read in the same pass.
 
     Examples
     --------
@@ -79,14 +83,18 @@ class SlideJob:
     region: str | None = None
     region_origin: RegionOrigin = "qupath"
     batch: int = 64
+    readers: int = 1
     is_features: bool = False
     shown: str = ""
     stain: str = ""
     overridden: tuple[str, ...] = ()
+    also: tuple[SlideJob, ...] = ()
 
     def __post_init__(self) -> None:
-        # a job that comes from another process has a list here
+        # a job that comes from another process has lists here
         object.__setattr__(self, "overridden", tuple(self.overridden))
+        others = (one if isinstance(one, SlideJob) else SlideJob(**one) for one in self.also)
+        object.__setattr__(self, "also", tuple(others))
         if not self.shown:
             object.__setattr__(self, "shown", Path(self.path).name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +38,10 @@ class SlideOutcome:
         file was up to date.
     seconds : dict of str to float
         Time for each step.
+    reading : str
+        By what the tiles' pixels were read, and why.
+    also : tuple of SlideOutcome
+        What became of the slide for the other encoders of the same pass.
     """
 
     name: str
@@ -51,3 +56,25 @@ class SlideOutcome:
     mpp_source: str
     codes: tuple[dict[str, Any], ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
+    reading: str = ""
+    also: tuple[SlideOutcome, ...] = ()
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any]) -> SlideOutcome:
+        """Read an outcome.
+
+        Parameters
+        ----------
+        values : mapping
+            What `dataclasses.asdict` gives.
+
+        Returns
+        -------
+        SlideOutcome
+            Equal to the one that was written.
+        """
+        plain = dict(values)
+        plain["mpp"] = tuple(plain["mpp"])
+        plain["codes"] = tuple(plain["codes"])
+        plain["also"] = tuple(map(cls.from_plain, plain["also"]))
+        return cls(**plain)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from metastra.digest import digest_value
 from metastra.encoders.choice import EncoderChoice
@@ -22,6 +19,7 @@ from metastra.extraction.job import SlideJob
 from metastra.extraction.outcome import SlideOutcome
 from metastra.extraction.stored_quality import StoredQuality, quality_settings, stored_quality
 from metastra.extraction.taking import take_features
+from metastra.extraction.tile_pass import Clock, tile_pass
 from metastra.features.bag import BagFrame, BagOrigin
 from metastra.features.store import FeatureStore, features_recipe
 from metastra.features.writing import BagWriter
@@ -30,7 +28,7 @@ from metastra.slides.opening import open_slide
 from metastra.slides.slide import Slide, require_brightfield, require_he
 from metastra.storage import Recipe
 from metastra.tiles.grid import TileGrid, make_grid
-from metastra.tiles.reading import read_tiles
+from metastra.tiles.reading import reading_of
 from metastra.tissue.geojson import read_region_file, region_digest
 from metastra.tissue.quality import MEASURES_VERSION, assess
 from metastra.tissue.rules import TILE_RULES, tile_codes
@@ -59,7 +57,10 @@ def extract_task(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def extract_slide(job: SlideJob) -> SlideOutcome:
-    """Make the feature file of one slide, unless it is there, whole and made as wanted.
+    """Make the feature files of one slide, unless they are there, whole and made as wanted.
+
+    Several encoders (`SlideJob.also`) see the tiles of one pass: quality is judged once and each
+    tile decoded once.
 
     Parameters
     ----------
@@ -69,7 +70,8 @@ def extract_slide(job: SlideJob) -> SlideOutcome:
     Returns
     -------
     SlideOutcome
-        Also for a slide without enough tissue, whose file then has no tiles.
+        Also for a slide without enough tissue, whose file then has no tiles; those of the other
+        encoders in `SlideOutcome.also`.
 
     Raises
     ------
@@ -80,9 +82,7 @@ def extract_slide(job: SlideJob) -> SlideOutcome:
     ResourceError, ConfigError, DigestMismatch
         If the file cannot be written, or the encoder's weights cannot be used.
     """
-    clock = _Clock()
-    store = FeatureStore(Path(job.folder), job.prefix)
-    card = job.choice.card()
+    clock = Clock()
     with open_slide(job.path, mpp=job.mpp, mpp_source=job.mpp_source) as slide:
         require_brightfield(slide.info)
         require_he(job.stain, job.shown)
@@ -90,39 +90,95 @@ def extract_slide(job: SlideJob) -> SlideOutcome:
         with clock.step("digest"):
             slide_digest = noted_digest(Path(job.path), job.name, Path(job.folder))
         turned = reviewed_name(slide_digest) in job.overridden
-        recipe = _recipe(job, grid, slide_digest, card, turned=turned)
-        if store.state(job.name, recipe):
-            return _standing(store, job.name, grid, slide_digest, str(slide.info.mpp_source))
-        with clock.step("quality"):
-            beat()
-            quality = _quality(job, slide, slide_digest)
-            beat()
-            kept, dropped = _choose(quality, grid, turned=turned)
-        excluded = _excluded(quality, len(kept), len(grid), turned=turned)
-        encoder = _encoder(job.choice)
-        writer = BagWriter(
-            coords=kept.coords,
-            frame=_frame(slide, kept),
-            origin=_origin(job, card, slide_digest, recipe, dropped, excluded),
-            dimension=card.dimension,
-            blocks=_blocks(slide, kept, encoder, job.batch, clock),
+        works = [
+            _work(number, one, grid, slide_digest, turned=turned)
+            for number, one in enumerate((job, *job.also))
+        ]
+        missing = [work for work in works if not work.stands]
+        made = _make(slide, grid, missing, slide_digest, clock, turned=turned) if missing else {}
+        source = str(slide.info.mpp_source)
+        first, *others = (
+            made.get(number) or _standing(work, grid, slide_digest, source)
+            for number, work in enumerate(works)
         )
-        with clock.step("writing", less=("reading", "encoding")):
-            manifest = store.write(job.name, recipe, writer)
-    return SlideOutcome(
-        name=job.name,
-        made=True,
-        n_tiles=len(kept),
-        n_grid=len(grid),
-        dropped=dropped,
-        excluded=excluded,
-        digest=manifest.digest,
-        slide_digest=slide_digest,
-        mpp=grid.mpp,
-        mpp_source=str(slide.info.mpp_source),
-        codes=tuple(item.to_json() for item in (*slide.info.problems, *quality.codes)),
-        seconds=clock.seconds,
+    return replace(first, also=tuple(others))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """A feature file that is wanted of the slide."""
+
+    number: int
+    job: SlideJob
+    card: EncoderCard
+    store: FeatureStore
+    recipe: Recipe
+    stands: bool
+
+
+def _work(number: int, job: SlideJob, grid: TileGrid, slide_digest: str, *, turned: bool) -> _Work:
+    card, store = job.choice.card(), FeatureStore(Path(job.folder), job.prefix)
+    recipe = _recipe(job, grid, slide_digest, card, turned=turned)
+    stands = bool(store.state(job.name, recipe))
+    return _Work(number=number, job=job, card=card, store=store, recipe=recipe, stands=stands)
+
+
+def _make(
+    slide: Slide,
+    grid: TileGrid,
+    works: list[_Work],
+    slide_digest: str,
+    clock: Clock,
+    *,
+    turned: bool,
+) -> dict[int, SlideOutcome]:
+    """Assess the slide, read its tiles once, and write the feature files, by their number."""
+    job = works[0].job
+    with clock.step("quality"):
+        beat()
+        quality = _quality(job, slide, slide_digest)
+        beat()
+        kept, dropped = _choose(quality, grid, turned=turned)
+    excluded = _excluded(quality, len(kept), len(grid), turned=turned)
+    reading = reading_of(slide, kept) if len(kept) else ""
+    encoders = [_encoder(work.job.choice) for work in works]
+    reads = tile_pass(
+        slide,
+        kept,
+        encoders,
+        folder=Path(job.folder),
+        batch=job.batch,
+        readers=job.readers,
+        clock=clock,
     )
+    outcomes: dict[int, SlideOutcome] = {}
+    with reads as passes:
+        for work, blocks in zip(works, passes, strict=True):
+            writer = BagWriter(
+                coords=kept.coords,
+                frame=_frame(slide, kept),
+                origin=_origin(work, slide_digest, dropped, excluded, reading),
+                dimension=work.card.dimension,
+                blocks=blocks,
+            )
+            with clock.step("writing", less=("waiting", "encoding")):
+                manifest = work.store.write(work.job.name, work.recipe, writer)
+            outcomes[work.number] = SlideOutcome(
+                name=work.job.name,
+                made=True,
+                n_tiles=len(kept),
+                n_grid=len(grid),
+                dropped=dropped,
+                excluded=excluded,
+                digest=manifest.digest,
+                slide_digest=slide_digest,
+                mpp=grid.mpp,
+                mpp_source=str(slide.info.mpp_source),
+                codes=tuple(item.to_json() for item in (*slide.info.problems, *quality.codes)),
+                seconds=clock.seconds,
+                reading=reading,
+            )
+    return outcomes
 
 
 def _recipe(
@@ -205,47 +261,27 @@ def _frame(slide: Slide, grid: TileGrid) -> BagFrame:
 
 
 def _origin(
-    job: SlideJob,
-    card: EncoderCard,
-    slide_digest: str,
-    recipe: Recipe,
-    dropped: dict[str, int],
-    excluded: str,
+    work: _Work, slide_digest: str, dropped: dict[str, int], excluded: str, reading: str
 ) -> BagOrigin:
+    card, settings = work.card, work.recipe.settings
     return BagOrigin(
-        name=job.name,
+        name=work.job.name,
         encoder=card.name,
         engine=card.engine,
         precision=card.precision,
         slide_digest=slide_digest,
-        tiling_digest=digest_value(recipe.settings["tiling"]),
+        tiling_digest=digest_value(settings["tiling"]),
         encoder_digest=card.digest,
-        quality_digest=digest_value(recipe.settings["quality"]),
+        quality_digest=digest_value(settings["quality"]),
         feature_names=card.feature_names,
         dropped=dropped,
         excluded=excluded,
+        reading=reading,
     )
 
 
-def _blocks(
-    slide: Slide, grid: TileGrid, encoder: Encoder, batch: int, clock: _Clock
-) -> Iterator[NDArray[np.float32]]:
-    batches = read_tiles(slide, grid, batch)
-    while True:
-        with clock.step("reading"):
-            part, tiles = next(batches, (slice(0, 0), None))
-        if tiles is None:
-            return
-        with clock.step("encoding"):
-            features = encoder.encode(tiles)
-        beat(part.stop, len(grid))
-        yield features
-
-
-def _standing(
-    store: FeatureStore, name: str, grid: TileGrid, slide_digest: str, mpp_source: str
-) -> SlideOutcome:
-    bag = store.open(name)
+def _standing(work: _Work, grid: TileGrid, slide_digest: str, mpp_source: str) -> SlideOutcome:
+    name, bag = work.job.name, work.store.open(work.job.name)
     return SlideOutcome(
         name=name,
         made=False,
@@ -253,29 +289,14 @@ def _standing(
         n_grid=len(grid),
         dropped=dict(bag.origin.dropped),
         excluded=bag.origin.excluded,
-        digest=store.record(name).digest,
+        digest=work.store.record(name).digest,
         slide_digest=slide_digest,
         mpp=grid.mpp,
         mpp_source=mpp_source,
+        reading=bag.origin.reading,
     )
 
 
 @cache
 def _encoder(choice: EncoderChoice) -> Encoder:
     return choice.make()
-
-
-class _Clock:
-    """Seconds for each step, summed over its visits."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def step(self, name: str, *, less: tuple[str, ...] = ()) -> Iterator[None]:
-        inside_before_s = sum(self.seconds.get(item, 0.0) for item in less)
-        begun_s = time.perf_counter()
-        yield
-        inside_s = sum(self.seconds.get(item, 0.0) for item in less) - inside_before_s
-        took_s = time.perf_counter() - begun_s - inside_s
-        self.seconds[name] = self.seconds.get(name, 0.0) + took_s

@@ -125,6 +125,8 @@ class BagOrigin:
         Tiles of the grid that quality control removed, by code.
     excluded : str
         Why there is no tile; empty where there are some.
+    reading : str
+        By what the tiles' pixels were read, and why.
     """
 
     name: str = ""
@@ -138,6 +140,7 @@ class BagOrigin:
     feature_names: tuple[str, ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)
     excluded: str = ""
+    reading: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -27,7 +27,7 @@ LAYOUT = 1
 """Number of the layout; a higher one is refused."""
 
 _DIGESTS = ("slide_digest", "tiling_digest", "encoder_digest", "quality_digest")
-_WORDS = ("name", "encoder", "engine", "precision", "excluded", *_DIGESTS)
+_WORDS = ("name", "encoder", "engine", "precision", "excluded", "reading", *_DIGESTS)
 _UM_PER_MAGNIFICATION = 10.0
 """TRIDENT's habit: 0.5 µm per pixel is called 20, and so on."""
 

@@ -7,26 +7,35 @@ which other tiles are read, how they are batched, or how many threads read them.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 
 import numpy as np
 from numpy.typing import NDArray
 
 from metastra.slides.crew import Crew
+from metastra.slides.direct_level import DirectSlide
+from metastra.slides.scaled import best_level
 from metastra.slides.slide import Slide
 from metastra.tiles.direct import GridReader
 from metastra.tiles.grid import TileGrid
 
-__all__ = ["read_tiles"]
+__all__ = ["read_tiles", "reading_of"]
 
 Pixels = NDArray[np.uint8]
 Batch = tuple[slice, Pixels]
 
 
 def read_tiles(
-    slide: Slide, grid: TileGrid, batch: int, *, threads: int = 1, ahead: int = 0
-) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
+    slide: Slide,
+    grid: TileGrid,
+    batch: int,
+    *,
+    threads: int = 1,
+    ahead: int = 0,
+    reuse: bool = False,
+) -> Generator[tuple[slice, NDArray[np.uint8]], None, None]:
     """Read the tiles of a grid in order.
 
     Memory is bounded by the batch: ``(ahead + 1) × batch × tile_px² × 3`` bytes, one tile's source
@@ -47,14 +56,16 @@ def read_tiles(
     ahead : int
         Batches that are read in the background while the caller works on one; 0 reads each when it
         is asked for.
+    reuse : bool
+        Whether the memory of a batch may be used again when the next one is asked for, which saves
+        a copy: what is to be kept is then copied by the caller.
 
     Yields
     ------
     slice
         Which of the grid's tiles these are.
     ndarray of uint8, shape (b, tile_px, tile_px, 3)
-        Their pixels, RGB.  The memory is used again when the next batch is asked for: copy what is
-        to be kept.
+        Their pixels, RGB; a new array each time, unless `reuse` says otherwise.
 
     Raises
     ------
@@ -82,16 +93,37 @@ def read_tiles(
             return part, tiles
 
         starts = range(0, len(grid), batch)
-        if ahead:
-            yield from _in_background(read, starts, memory)
-        else:
-            for start in starts:
-                yield read(start, memory[0])
+        batches = (read(start, memory[0]) for start in starts)
+        with closing(_in_background(read, starts, memory) if ahead else batches) as found:
+            for part, tiles in found:
+                yield part, tiles if reuse else tiles.copy()
+
+
+def reading_of(slide: Slide, grid: TileGrid) -> str:
+    """Say by what the tiles of a grid are read, and why.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open.
+    grid : TileGrid
+        Which tiles.
+
+    Returns
+    -------
+    str
+        For instance ``"level 0: directly; 4 tiles equal to OpenSlide's to the bit"``.
+    """
+    level = best_level(slide.info, min(grid.side_px0) / grid.spec.tile_px)
+    if not isinstance(slide, DirectSlide):
+        return f"level {level}: by the reader {slide.info.reader!r}"
+    told = slide.reading(level)
+    return f"level {level}: {'directly' if told.direct else 'by OpenSlide'}; {told.reason}"
 
 
 def _in_background(
     read: Callable[[int, Pixels], Batch], starts: Iterable[int], memory: deque[Pixels]
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Let a thread read into the memory that the caller does not hold."""
     waiting: deque[tuple[Future[Batch], Pixels]] = deque()
     left = iter(starts)
