@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -169,8 +170,18 @@ class ExtractSummary:
                 f"{tiles} tiles at {tiles / seconds:.0f} tiles/s and worker, "
                 f"at most {peak / 1e6:.0f} MB a worker"
             )
+            lines.append(f"the encoder waited for tiles {self.waited:.0%} of its time")
         lines.append(f"features: {self.out}")
         return lines
+
+    @property
+    def waited(self) -> float:
+        """Share of the encoder's time in which it waited for tiles; 0 where nothing was made."""
+        seconds = [fate.outcome.seconds for fate in self.fates if fate.outcome]
+        waiting, encoding = (
+            sum(each.get(step, 0.0) for each in seconds) for step in ("waiting", "encoding")
+        )
+        return waiting / (waiting + encoding) if waiting + encoding else 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Write the summary as plain values; nothing in it depends on when or how fast it ran.
@@ -291,6 +302,7 @@ def _jobs(request: ExtractRequest, spec: TileSpec) -> list[SlideJob]:
             region=regions.get(name),
             region_origin=request.region_origin,
             overridden=overridden,
+            readers=max(1, len(os.sched_getaffinity(0)) // request.workers),
         )
         for name, path in named.items()
     ]
@@ -349,6 +361,7 @@ def _plain(fate: SlideFate) -> dict[str, Any]:
             "excluded": outcome.excluded or None,
             "mpp": list(outcome.mpp),
             "mpp_source": outcome.mpp_source,
+            "reading": outcome.reading or None,
             "slide_digest": outcome.slide_digest,
             "digest": outcome.digest,
         }
