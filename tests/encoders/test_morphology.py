@@ -15,7 +15,7 @@ from metastra.encoders.morphology import FEATURES, Morphology
 from metastra.encoders.texture_kernel import (
     LEVELS,
     binary_patterns,
-    cooccurrence,
+    cooccurrences,
     haralick,
     quantise,
 )
@@ -330,9 +330,11 @@ def test_texture_against_scikit_image():
     quantise(image, mask, 1.0, levels)
     theirs = feature.graycomatrix(levels, [3], [0], levels=LEVELS, symmetric=True)[:, :, 0, 0]
 
-    counts = cooccurrence(levels, 3, 0)
+    counts, down = cooccurrences(levels, np.array([3, 0]), np.array([0, 2]))
 
     assert np.array_equal(counts, theirs)
+    below = feature.graycomatrix(levels, [2], [np.pi / 2], levels=LEVELS, symmetric=True)
+    assert np.array_equal(down, below[:, :, 0, 0])
     share = theirs / theirs.sum()
     props = {
         name: float(feature.graycoprops(share[:, :, None, None], name)[0, 0])

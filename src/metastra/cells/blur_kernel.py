@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from metastra.cells.scale_kernel import make_scales
 from metastra.cells.scratch import Scratch
-from metastra.cells.smoothing_kernel import (
-    STRIP_PX,
-    double_into,
-    halve_into,
-    laplacian_into,
-    smooth_into,
-)
+from metastra.cells.smoothing_kernel import halve_into
+from metastra.cells.tap_kernel import LINE_PX
 
-__all__ = ["ScaleSpace", "blob_response", "blur", "gaussian_weights"]
+__all__ = ["ScaleSpace", "blob_response", "blur", "gaussian_weights", "make_all"]
 
 _Floats = NDArray[np.float32]
 
 _WIDE_PX = 5.0
 _WIDE_BLOB_PX = 3.5
+_NOTHING: _Floats = np.empty(0, np.float32)
 
 
 @lru_cache(maxsize=256)
@@ -54,6 +52,17 @@ def gaussian_weights(sigma_px: float) -> _Floats:
     return rounded
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """What `make_scales` is told, for maps of one size."""
+
+    steps: NDArray[np.int64]
+    weights: _Floats
+    factors: _Floats
+    n_halved: int
+    n_memory: int
+
+
 class ScaleSpace:
     """A map with its halvings and smoothings, each of which is made once.
 
@@ -63,6 +72,8 @@ class ScaleSpace:
         Any map; it is not changed.
     scratch : Scratch
         Where all maps are taken from; they hold as long as the frame in which they were made.
+    halvings : ndarray of float32, shape (j,), optional
+        Halvings of it that are there already, the finest first.
 
     Notes
     -----
@@ -70,21 +81,47 @@ class ScaleSpace:
     a wide one costs no more than a narrow one.
     """
 
-    def __init__(self, image: _Floats, scratch: Scratch) -> None:
+    def __init__(self, image: _Floats, scratch: Scratch, halvings: _Floats = _NOTHING) -> None:
         self.image = image
         self._scratch = scratch
         self._halved: ScaleSpace | None = None
         self._blurred: dict[float, _Floats] = {}
+        self._responses: dict[float, _Floats] = {}
+        self._pyramid = halvings
 
     @property
     def halved(self) -> ScaleSpace:
         """The map of means of 2 × 2 pixels; an odd last row or column counts twice."""
         if self._halved is None:
             height, width = self.image.shape
-            half = self._scratch.take(((height + 1) // 2, (width + 1) // 2))
-            halve_into(self.image, half)
-            self._halved = ScaleSpace(half, self._scratch)
+            shape = ((height + 1) // 2, (width + 1) // 2)
+            size = shape[0] * shape[1]
+            if size <= self._pyramid.size:
+                half = self._pyramid[:size].reshape(shape)
+            else:
+                half = self._scratch.take(shape)
+                halve_into(self.image, half)
+            self._halved = ScaleSpace(half, self._scratch, self._pyramid[size:])
         return self._halved
+
+    def make(self, blurs_px: tuple[float, ...], blobs_px: tuple[float, ...] = ()) -> _Floats:
+        """Make several smoothings and responses at once, which costs less than one by one.
+
+        Parameters
+        ----------
+        blurs_px, blobs_px : tuple of float
+            Standard deviations in pixels, for `blurred` and for `blob_response`.
+
+        Returns
+        -------
+        ndarray of float32, shape (k, h, w)
+            The smoothings, then the responses, which are kept: not to be written to.
+        """
+        (made,), self._pyramid = make_all(self.image[None], blurs_px, blobs_px, self._scratch)
+        self._blurred.update(zip(blurs_px, made, strict=False))
+        self._responses.update(zip(blobs_px, made[len(blurs_px) :], strict=True))
+        found: _Floats = made
+        return found
 
     def blurred(self, sigma_px: float) -> _Floats:
         """Smooth with a Gaussian; the edge mirrors.
@@ -99,24 +136,9 @@ class ScaleSpace:
         ndarray of float32, shape (h, w)
             The smoothed map, which is kept: not to be written to.
         """
-        known = self._blurred.get(sigma_px)
-        if known is None:
-            known = self._scratch.take(self.image.shape)
-            if _is_wide(self.image, sigma_px, _WIDE_PX):
-                double_into(self.halved.blurred(_rest_px(sigma_px)), known)
-            else:
-                self._smooth(sigma_px, known)
-            self._blurred[sigma_px] = known
-        return known
-
-    def _smooth(self, sigma_px: float, out: _Floats) -> None:
-        weights = gaussian_weights(sigma_px)
-        height, width = self.image.shape
-        radius = weights.size - 1
-        with self._scratch.frame():
-            strip = self._scratch.take((2 * (height + radius) * STRIP_PX + width + 2 * radius,))
-            across = self._scratch.take(self.image.shape)
-            smooth_into(self.image, weights, strip, across, out)
+        if sigma_px not in self._blurred:
+            self.make((sigma_px,))
+        return self._blurred[sigma_px]
 
     def blob_response(self, sigma_px: float) -> _Floats:
         """Scale-normalised response to bright blobs: −σ² times the Laplacian of the smoothed map.
@@ -129,22 +151,108 @@ class ScaleSpace:
         Returns
         -------
         ndarray of float32, shape (h, w)
-            In the unit of the map; positive inside blobs, comparable between scales.
+            In the unit of the map; positive inside blobs, comparable between scales.  It is kept:
+            not to be written to.
 
         Notes
         -----
         Lindeberg 1998, Int J Comput Vis 30:79, with the nine-point Laplacian of Patra and
         Karttunen.
         """
-        found = self._scratch.take(self.image.shape)
-        if not _is_wide(self.image, sigma_px, _WIDE_BLOB_PX):
-            laplacian_into(self.blurred(sigma_px), np.float32(-sigma_px * sigma_px), found)
-            return found
-        rest_px = _rest_px(sigma_px)
-        coarse = self.halved.blob_response(rest_px)
-        coarse *= np.float32((sigma_px / rest_px / 2.0) ** 2)
-        double_into(coarse, found)
-        return found
+        if sigma_px not in self._responses:
+            self.make((), (sigma_px,))
+        return self._responses[sigma_px]
+
+
+def make_all(
+    images: _Floats,
+    blurs_px: tuple[float, ...],
+    blobs_px: tuple[float, ...],
+    scratch: Scratch,
+) -> tuple[_Floats, _Floats]:
+    """Make several smoothings and responses of maps of one size: see `ScaleSpace`.
+
+    Parameters
+    ----------
+    images : ndarray of float32, shape (n, h, w)
+        Any maps.
+    blurs_px, blobs_px : tuple of float
+        Standard deviations in pixels.
+    scratch : Scratch
+        Where the maps are taken from.
+
+    Returns
+    -------
+    made : ndarray of float32, shape (n, k, h, w)
+        Of each map its smoothings, then its responses.
+    halved : ndarray of float32, shape (j,)
+        The halvings of the last map, the finest first; as far as they were needed.
+    """
+    n, *shape = images.shape
+    plan = _plan(shape[0], shape[1], blurs_px, blobs_px)
+    made = scratch.take((n, len(plan.steps), *shape))
+    halved = scratch.take((plan.n_halved,))
+    with scratch.frame():
+        memory = scratch.take((plan.n_memory,))
+        make_scales(images, plan.steps, plan.weights, plan.factors, halved, memory, made)
+    return made, halved
+
+
+@lru_cache(maxsize=256)
+def _plan(
+    height: int, width: int, blurs_px: tuple[float, ...], blobs_px: tuple[float, ...]
+) -> _Plan:
+    rows: list[tuple[int, ...]] = []
+    factors: list[list[float]] = []
+    filters: list[_Floats] = []
+    kinds = [(sigma, False) for sigma in blurs_px] + [(sigma, True) for sigma in blobs_px]
+    for place, (sigma_px, is_blob) in enumerate(kinds):
+        level, shape, scales = 0, (height, width), [0.0] * 32
+        while _is_wide(shape, sigma_px, _WIDE_BLOB_PX if is_blob else _WIDE_PX):
+            level, shape = level + 1, ((shape[0] + 1) // 2, (shape[1] + 1) // 2)
+            rest_px = _rest_px(sigma_px)
+            scales[level], sigma_px = (sigma_px / rest_px / 2.0) ** 2, rest_px
+        scales[0] = -sigma_px * sigma_px
+        sevens, fours = _in_sevens_and_fours(gaussian_weights(sigma_px).size - 1)
+        rows.append(
+            (
+                level,
+                sum(one.size for one in filters),
+                7 * sevens + 4 * fours,
+                sevens,
+                is_blob,
+                place,
+            )
+        )
+        weights = np.zeros(7 * sevens + 4 * fours + 1, np.float32)
+        weights[: gaussian_weights(sigma_px).size] = gaussian_weights(sigma_px)
+        filters.append(weights)
+        factors.append(scales)
+    n_halved, shape = 0, (height, width)
+    for _ in range(max(row[0] for row in rows)):
+        shape = ((shape[0] + 1) // 2, (shape[1] + 1) // 2)
+        n_halved += shape[0] * shape[1]
+    most = max(row[2] for row in rows)
+    return _Plan(
+        steps=np.array(sorted(rows), np.int64),
+        weights=np.concatenate(filters),
+        factors=np.array(factors, np.float32),
+        n_halved=n_halved,
+        n_memory=height * (3 * width + 2 * most) + (height + 3 + 2 * most) * LINE_PX,
+    )
+
+
+def _in_sevens_and_fours(n_taps: int) -> tuple[int, int]:
+    """Find the fewest taps, not below those asked for, that are sevens and fours."""
+    return min(
+        (
+            (sevens, fours)
+            for sevens in range(n_taps // 7 + 2)
+            for fours in range(n_taps // 4 + 2)
+            if 7 * sevens + 4 * fours >= max(n_taps, 1)
+        ),
+        key=lambda pair: (7 * pair[0] + 4 * pair[1], -pair[0]),
+    )
 
 
 def blur(image: _Floats, sigma_px: float) -> _Floats:
@@ -196,8 +304,8 @@ def blob_response(image: _Floats, sigma_px: float) -> _Floats:
     return ScaleSpace(np.ascontiguousarray(image, np.float32), Scratch()).blob_response(sigma_px)
 
 
-def _is_wide(image: _Floats, sigma_px: float, limit_px: float) -> bool:
-    return sigma_px >= limit_px and min(image.shape) >= 16
+def _is_wide(shape: tuple[int, int], sigma_px: float, limit_px: float) -> bool:
+    return sigma_px >= limit_px and min(shape) >= 16
 
 
 def _rest_px(sigma_px: float) -> float:

@@ -7,13 +7,14 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from metastra.cells.blur_kernel import ScaleSpace
+from metastra.cells.blur_kernel import ScaleSpace, make_all
 from metastra.cells.nuclei import Nuclei, NucleusShapes
 from metastra.cells.outline_kernel import climb, darker, keep_outside, sums_by_label
 from metastra.cells.scratch import Scratch
 from metastra.cells.seed_kernel import (
     keep_strongest,
     local_maxima,
+    quantile_of_every_second,
     raise_to_share,
     strongest_scale,
 )
@@ -123,9 +124,10 @@ def detect_nuclei_in_haematoxylin(
 def _find(space: ScaleSpace, mpp: float, scratch: Scratch) -> Nuclei:
     haematoxylin = space.image
     shape = haematoxylin.shape
-    strength = _quantile(space.blurred(2.0 / mpp)[::2, ::2], 0.95)
+    even, near, fine, coarse = space.make((2.0 / mpp, 8.0 / mpp, 0.8 / mpp, 20.0 / mpp))
+    strength = quantile_of_every_second(even, 0.95)
     raised = scratch.take(shape)
-    raise_to_share(haematoxylin, space.blurred(8.0 / mpp), _GLASS_SHARE, raised)
+    raise_to_share(haematoxylin, near, _GLASS_SHARE, raised)
     best, scale = scratch.take(shape), scratch.take(shape, np.int8)
     _respond(ScaleSpace(raised, scratch), mpp, best, scale)
     tops = local_maxima(best, max(_FLOOR_OD, _SHARE_OF_STRENGTH * strength))
@@ -138,7 +140,7 @@ def _find(space: ScaleSpace, mpp: float, scratch: Scratch) -> Nuclei:
     number[kept] = np.arange(1, kept.size + 1)
     mask = scratch.take(shape, np.bool_)
     least = max(_FLOOR_OD, _OUTLINE_SHARE * strength)
-    darker(space.blurred(0.8 / mpp), space.blurred(20.0 / mpp), least, mask)
+    darker(fine, coarse, least, mask)
     labels = scratch.take(shape, np.int32)
     climb(best, mask, tops, number[owner], labels)
     return _measure(haematoxylin, labels, int(kept.size), mpp, scratch)
@@ -149,16 +151,10 @@ def _respond(
 ) -> None:
     best.fill(-np.inf)
     scale.fill(0)
-    for number, radius_um in enumerate(_RADII_UM):
-        response = space.blob_response(radius_um / math.sqrt(2.0) / mpp)
+    responses = space.make((), tuple(radius_um / math.sqrt(2.0) / mpp for radius_um in _RADII_UM))
+    for number, (radius_um, response) in enumerate(zip(_RADII_UM, responses, strict=True)):
         weight = (radius_um / _RADII_UM[0]) ** _SCALE_POWER
         strongest_scale(best, scale, response, weight, number)
-
-
-def _quantile(values: NDArray[np.float32], share: float) -> float:
-    flat = values.ravel()
-    place = int(share * (flat.size - 1))
-    return float(np.partition(flat, place)[place])
 
 
 def _measure(
@@ -168,15 +164,10 @@ def _measure(
     mpp: float,
     scratch: Scratch,
 ) -> Nuclei:
-    outside, around = scratch.take(labels.shape), scratch.take(labels.shape)
-    keep_outside(labels, haematoxylin, outside, around)
-    sums = sums_by_label(
-        labels,
-        haematoxylin,
-        ScaleSpace(around, scratch).blurred(4.0 / mpp),
-        ScaleSpace(outside, scratch).blurred(4.0 / mpp),
-        n,
-    )
+    both = scratch.take((2, *labels.shape))
+    keep_outside(labels, haematoxylin, both[0], both[1])
+    made, _ = make_all(both, (4.0 / mpp,), (), scratch)
+    sums = sums_by_label(labels, haematoxylin, made[1, 0], made[0, 0], n)
     sums = sums[sums[:, 0] * mpp**2 >= _SMALLEST_UM2]
     count, sum_x, sum_y, sum_xx, sum_yy, sum_xy, sum_h, sum_hh, sum_around = sums.T
     x, y = sum_x / count, sum_y / count

@@ -25,10 +25,9 @@ def darker(fine: _Floats, coarse: _Floats, least: float, out: NDArray[np.bool_])
         Written.
     """
     limit = np.float32(least)
-    for y in range(fine.shape[0]):
-        one, two, row = fine[y], coarse[y], out[y]
-        for x in range(row.size):
-            row[x] = one[x] - two[x] > limit
+    one, two, row = fine.ravel(), coarse.ravel(), out.ravel()
+    for x in range(row.size):
+        row[x] = one[x] - two[x] > limit
 
 
 @njit(cache=True)
@@ -159,11 +158,11 @@ def keep_outside(
         Written: haematoxylin where no nucleus is, else 0.
     """
     one, zero = np.float32(1.0), np.float32(0.0)
-    for y in range(labels.shape[0]):
-        label, line, row, rest = labels[y], haematoxylin[y], outside[y], around[y]
-        for x in range(row.size):
-            row[x] = one if label[x] == 0 else zero
-            rest[x] = line[x] if label[x] == 0 else zero
+    label, line = labels.ravel(), haematoxylin.ravel()
+    row, rest = outside.ravel(), around.ravel()
+    for x in range(row.size):
+        row[x] = one if label[x] == 0 else zero
+        rest[x] = line[x] if label[x] == 0 else zero
 
 
 @njit(cache=True)

@@ -6,7 +6,73 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["keep_strongest", "local_maxima", "raise_to_share", "strongest_scale"]
+__all__ = [
+    "keep_strongest",
+    "local_maxima",
+    "quantile_of_every_second",
+    "raise_to_share",
+    "strongest_scale",
+]
+
+
+@njit(cache=True)
+def quantile_of_every_second(image: NDArray[np.float32], share: float) -> float:
+    """Find a quantile of every second pixel of every second row.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (h, w)
+        Any map.
+    share : float
+        From 0 to 1.
+
+    Returns
+    -------
+    float
+        A value of the map, not interpolated.
+
+    Notes
+    -----
+    The bits of a number, with those of a negative one turned over, are in its order: they are
+    counted by their upper half, then by the lower half of those that share the upper one.
+    """
+    rows, columns = (image.shape[0] + 1) // 2, (image.shape[1] + 1) // 2
+    keys = np.empty(rows * columns, np.uint32)
+    bits = image.view(np.uint32)
+    for v in range(rows):
+        line, row = bits[2 * v], keys[v * columns :]
+        for u in range(columns):
+            value = line[2 * u]
+            row[u] = ~value if value >> np.uint32(31) else value | np.uint32(0x80000000)
+    place = int(share * (keys.size - 1))
+    upper, before = _bin_of(_counts(keys, np.uint32(16), np.uint32(0), np.uint32(0)), place)
+    lower, _ = _bin_of(_counts(keys, np.uint32(0), np.uint32(16), np.uint32(upper)), place - before)
+    key = np.empty(1, np.uint32)
+    found = np.uint32(upper << 16 | lower)
+    key[0] = found & np.uint32(0x7FFFFFFF) if found >> np.uint32(31) else ~found
+    return float(key.view(np.float32)[0])
+
+
+@njit(cache=True)
+def _counts(
+    keys: NDArray[np.uint32], shift: np.uint32, other: np.uint32, wanted: np.uint32
+) -> NDArray[np.int32]:
+    """Count 16 bits of those keys whose other half is the wanted one; all where none is asked."""
+    counts = np.zeros(65536, np.int32)
+    for k in range(keys.size):
+        if other == 0 or keys[k] >> other == wanted:
+            counts[(keys[k] >> shift) & np.uint32(0xFFFF)] += 1
+    return counts
+
+
+@njit(cache=True)
+def _bin_of(counts: NDArray[np.int32], place: int) -> tuple[int, int]:
+    """Where the place falls, and how many lie before that bin."""
+    seen, at = 0, 0
+    while seen + counts[at] <= place:
+        seen += counts[at]
+        at += 1
+    return at, seen
 
 
 @njit(cache=True)
@@ -25,10 +91,9 @@ def raise_to_share(
         Written.
     """
     part = np.float32(share)
-    for y in range(image.shape[0]):
-        line, near, row = image[y], mean[y], out[y]
-        for x in range(row.size):
-            row[x] = max(line[x], part * near[x])
+    line, near, row = image.ravel(), mean.ravel(), out.ravel()
+    for x in range(row.size):
+        row[x] = max(line[x], part * near[x])
 
 
 @njit(cache=True)
@@ -55,12 +120,11 @@ def strongest_scale(
         Of this scale.
     """
     factor, this = np.float32(weight), np.int8(number)
-    for y in range(best.shape[0]):
-        line, highest, which = response[y], best[y], scale[y]
-        for x in range(line.size):
-            value = factor * line[x]
-            which[x] = this if value > highest[x] else which[x]
-            highest[x] = max(value, highest[x])
+    line, highest, which = response.ravel(), best.ravel(), scale.ravel()
+    for x in range(line.size):
+        value = factor * line[x]
+        which[x] = this if value > highest[x] else which[x]
+        highest[x] = max(value, highest[x])
 
 
 @njit(cache=True)
@@ -87,46 +151,54 @@ def local_maxima(image: NDArray[np.float32], floor: float) -> NDArray[np.int64]:
     [6]
     """
     height, width = image.shape
-    found = np.empty(image.size, np.int32)
-    padded = np.full((3, width + 2), -np.inf, np.float32)
+    found = np.empty(image.size, np.int64)
     # read eight at a time, since hardly any is a top
-    is_top = np.zeros(width + -width % 8, np.bool_)
+    is_top = np.zeros(image.size + -image.size % 8, np.bool_)
     eights = is_top.view(np.uint64)
-    least = np.float64(floor)
-    n = 0
+    line = image.ravel()
+    # as one long row: pixels beside an edge are not right yet, those of the first and last row open
+    if height > 2:
+        _mark_tops(line, width, np.float64(floor), is_top[width : line.size - width])
+    for x in range(width):
+        is_top[x] = _is_top_at(image, floor, 0, x)
+        is_top[line.size - width + x] = _is_top_at(image, floor, height - 1, x)
     for y in range(height):
-        for k in range(3):
-            row = padded[k, 1:]
-            if 0 <= y - 1 + k < height:
-                line = image[y - 1 + k]
-                for x in range(width):
-                    row[x] = line[x]
-            else:
-                for x in range(width):
-                    row[x] = -np.inf
-        _mark_tops(padded[0], padded[1], padded[2], least, is_top[:width])
-        for k in range(eights.size):
-            if eights[k]:
-                for x in range(8 * k, 8 * k + 8):
-                    if is_top[x]:
-                        found[n] = y * width + x
-                        n += 1
-    return found[:n].astype(np.int64)
+        is_top[y * width] = _is_top_at(image, floor, y, 0)
+        is_top[y * width + width - 1] = _is_top_at(image, floor, y, width - 1)
+    n = 0
+    for k in range(eights.size):
+        if eights[k]:
+            for x in range(8 * k, 8 * k + 8):
+                if is_top[x]:
+                    found[n] = x
+                    n += 1
+    return found[:n].copy()
 
 
 @njit(cache=True)
-def _mark_tops(
-    above: NDArray[np.float32],
-    here: NDArray[np.float32],
-    below: NDArray[np.float32],
-    floor: float,
-    out: NDArray[np.bool_],
-) -> None:
-    for x in range(out.size):
-        value = here[x + 1]
-        before = max(above[x], above[x + 1], above[x + 2], here[x])
-        after = max(below[x], below[x + 1], below[x + 2], here[x + 2])
+def _mark_tops(line: NDArray[np.float32], width: int, floor: float, out: NDArray[np.bool_]) -> None:
+    """Mark what is above the eight around it, from the second row on."""
+    above, here, below = line[0:], line[width:], line[2 * width :]
+    # the first and last pixel have no neighbour in the row
+    for x in range(1, out.size - 1):
+        value = here[x]
+        before = max(above[x - 1], above[x], above[x + 1], here[x - 1])
+        after = max(below[x - 1], below[x], below[x + 1], here[x + 1])
         out[x] = (value > floor) & (value > before) & (value >= after)
+
+
+@njit(cache=True)
+def _is_top_at(image: NDArray[np.float32], floor: float, y: int, x: int) -> bool:
+    """Look at one pixel; what is outside counts as below it."""
+    value = image[y, x]
+    if not value > floor:
+        return False
+    for v in range(max(y - 1, 0), min(y + 2, image.shape[0])):
+        for u in range(max(x - 1, 0), min(x + 2, image.shape[1])):
+            is_before = v < y or (v == y and u < x)
+            if (is_before and image[v, u] >= value) or image[v, u] > value:
+                return False
+    return True
 
 
 @njit(cache=True)

@@ -1,8 +1,6 @@
 """Compiled smoothing, halving and doubling of maps, written into memory that is there already.
 
-Rows are copied in loops: an assignment of slices is not vectorised.  A pixel's sum always runs
-from the middle outwards, so that the order of operations, and with it every bit, is the same
-whichever loop takes how many taps at once.
+Rows are copied in loops: an assignment of slices is not vectorised.
 """
 
 from __future__ import annotations
@@ -11,171 +9,170 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["STRIP_PX", "double_into", "halve_into", "laplacian_into", "smooth_into"]
+from metastra.cells.tap_kernel import (
+    LINE_PX,
+    add_four,
+    add_four_down,
+    add_seven,
+    add_seven_down,
+    start_four,
+    start_four_down,
+    start_seven,
+    start_seven_down,
+)
+
+__all__ = ["double_into", "halve_into", "laplacian_into", "pad_into", "smooth_into"]
 
 _Floats = NDArray[np.float32]
 
-STRIP_PX = 112
-"""Columns that are smoothed together down a map; a constant, so that rows lie a known way apart."""
+_STRIP_PX = 256
 
 
 @njit(cache=True)
-def smooth_into(
-    image: _Floats, weights: _Floats, strip: _Floats, across: _Floats, out: _Floats
-) -> None:
-    """Smooth rows, then columns, with a symmetric filter; the edge mirrors.
+def pad_into(image: _Floats, reach: int, padded: _Floats) -> None:
+    """Copy a map with its rows mirrored at both ends.
 
     Parameters
     ----------
     image : ndarray of float32, shape (h, w)
         Any map.
-    weights : ndarray of float32, shape (r + 1,)
-        Weight at distance 0 to r.
-    strip : ndarray of float32, shape (k,)
-        To work in: at least ``(2 h + 2 r) STRIP_PX`` and ``w + 2 r`` values.
-    across : ndarray of float32, shape (h, w)
-        To work in.
-    out : ndarray of float32, shape (h, w)
-        The smoothed map; may be `image` itself.
+    reach : int
+        Pixels that are added at either end.
+    padded : ndarray of float32, shape (k,)
+        Written: h rows of w + 2 reach values one after the other.
     """
-    _smooth_rows(image, weights, strip, across)
-    width = image.shape[1]
-    for first in range(0, width, STRIP_PX):
-        _smooth_strip(across, weights, first, min(STRIP_PX, width - first), strip, out)
-
-
-@njit(cache=True)
-def _smooth_rows(image: _Floats, weights: _Floats, padded: _Floats, out: _Floats) -> None:
     height, width = image.shape
-    radius = weights.size - 1
+    wide = width + 2 * reach
     for y in range(height):
-        line, row, middle = image[y], out[y], padded[radius:]
+        line, row = image[y], padded[y * wide : (y + 1) * wide]
+        middle = row[reach:]
         for x in range(width):
             middle[x] = line[x]
-            row[x] = weights[0] * line[x]
-        for k in range(radius):
-            padded[radius - 1 - k] = line[_mirrored(-1 - k, width)]
-            middle[width + k] = line[_mirrored(width + k, width)]
-        k = 1
-        while k + 6 <= radius:
-            _add_seven(row, weights, k, padded[radius - k - 6 :], middle[k:])
-            k += 7
-        while k + 2 <= radius:
-            _add_three(row, weights, k, padded[radius - k - 2 :], middle[k:])
-            k += 3
-        while k <= radius:
-            _add_one(row, weights[k], padded[radius - k :], middle[k:])
-            k += 1
+        for k in range(reach):
+            at = _folded(k, width)
+            row[reach - 1 - k] = line[at]
+            middle[width + k] = line[width - 1 - at]
 
 
 @njit(cache=True)
-def _smooth_strip(
-    image: _Floats, weights: _Floats, first: int, width: int, memory: _Floats, out: _Floats
+def _folded(k: int, size: int) -> int:
+    """Where the k-th pixel beyond an edge lies inside, counted from that edge."""
+    if k < size:
+        return k
+    k %= 2 * size
+    return k if k < size else 2 * size - 1 - k
+
+
+@njit(cache=True)
+def smooth_into(
+    padded: _Floats, reach: int, weights: _Floats, n_sevens: int, lines: _Floats, out: _Floats
 ) -> None:
-    """Smooth some columns: copied side by side, rows are a constant apart, as in one long row."""
-    height = image.shape[0]
-    radius = weights.size - 1
-    size = height * STRIP_PX
-    padded, found = memory[: size + 2 * radius * STRIP_PX], memory[size + 2 * radius * STRIP_PX :]
-    for y in range(-radius, height + radius):
-        line = image[_mirrored(y, height), first:]
-        row = padded[(y + radius) * STRIP_PX :]
-        for x in range(width):
-            row[x] = line[x]
-        for x in range(width, STRIP_PX):
-            row[x] = np.float32(0.0)
-    found = found[:size]
-    middle = padded[radius * STRIP_PX :]
-    for x in range(size):
-        found[x] = weights[0] * middle[x]
-    k = 1
-    while k + 6 <= radius:
-        _add_seven_rows(
-            found, weights, k, padded[(radius - k - 6) * STRIP_PX :], middle[k * STRIP_PX :]
-        )
+    """Smooth rows, then columns, with a symmetric filter; the edge mirrors.
+
+    Parameters
+    ----------
+    padded : ndarray of float32, shape (k,)
+        The map, from `pad_into`.
+    reach : int
+        How far it is padded; not below the filter's taps.
+    weights : ndarray of float32, shape (t + 1,)
+        Weight at distance 0 to t; t is seven times `n_sevens` and some fours, filled up with 0.
+    n_sevens : int
+        How often seven taps are taken at once.
+    lines : ndarray of float32, shape (k,)
+        To work in: at least ``(h + 3 + 2 t) LINE_PX`` values.
+    out : ndarray of float32, shape (h, w)
+        The smoothed map.
+    """
+    height, width = out.shape
+    taps, wide = weights.size - 1, width + 2 * reach
+    for first in range(0, width, _STRIP_PX):
+        n = min(_STRIP_PX, width - first)
+        for y in range(height):
+            at = (y + taps) * LINE_PX
+            _smooth_row(
+                padded[y * wide + reach + first - taps :], weights, n_sevens, lines[at : at + n]
+            )
+        for k in range(taps):
+            at = _folded(k, height)
+            _copy(lines[(taps + at) * LINE_PX :], lines[(taps - 1 - k) * LINE_PX :], n)
+            _copy(
+                lines[(taps + height - 1 - at) * LINE_PX :],
+                lines[(taps + height + k) * LINE_PX :],
+                n,
+            )
+        last = first + n
+        for y in range(0, height - 3, 4):
+            rows = (out[y], out[y + 1], out[y + 2], out[y + 3])
+            _smooth_down(lines, y, weights, n_sevens, rows, first, last)
+        if height % 4:
+            # the last rows, taken with others below them that are not wanted
+            four = np.empty((4, width), np.float32)
+            y = height - height % 4
+            _smooth_down(
+                lines, y, weights, n_sevens, (four[0], four[1], four[2], four[3]), first, last
+            )
+            for k in range(height % 4):
+                _copy(four[k, first:], out[y + k, first:], n)
+
+
+@njit(cache=True)
+def _smooth_row(padded: _Floats, weights: _Floats, n_sevens: int, out: _Floats) -> None:
+    """Smooth a row; `padded` starts as many pixels before it as there are taps."""
+    taps = weights.size - 1
+    middle = padded[taps:]
+    if n_sevens:
+        start_seven(out, weights, padded[taps - 7 :], middle, middle[1:])
+        k = 8
+    else:
+        start_four(out, weights, padded[taps - 4 :], middle, middle[1:])
+        k = 5
+    while k <= 7 * n_sevens:
+        add_seven(out, weights, k, padded[taps - k - 6 :], middle[k:])
         k += 7
-    while k + 2 <= radius:
-        _add_three_rows(
-            found, weights, k, padded[(radius - k - 2) * STRIP_PX :], middle[k * STRIP_PX :]
-        )
-        k += 3
-    while k <= radius:
-        _add_one(found, weights[k], padded[(radius - k) * STRIP_PX :], middle[k * STRIP_PX :])
-        k += 1
-    for y in range(height):
-        row, line = out[y, first:], found[y * STRIP_PX :]
-        for x in range(width):
-            row[x] = line[x]
+    while k <= taps:
+        add_four(out, weights, k, padded[taps - k - 3 :], middle[k:])
+        k += 4
 
 
 @njit(cache=True)
-def _mirrored(index: int, size: int) -> int:
-    if 0 <= index < size:
-        return index
-    index %= 2 * size
-    return index if index < size else 2 * size - 1 - index
+def _smooth_down(
+    lines: _Floats,
+    y: int,
+    weights: _Floats,
+    n_sevens: int,
+    whole: tuple[_Floats, _Floats, _Floats, _Floats],
+    first: int,
+    last: int,
+) -> None:
+    """Smooth columns `first` to `last` of four rows; `lines` starts with what is above the map."""
+    taps = weights.size - 1
+    lines = lines[y * LINE_PX :]
+    middle = lines[taps * LINE_PX :]
+    one, two, three, four = whole
+    rows = (one[first:last], two[first:last], three[first:last], four[first:last])
+    if n_sevens:
+        above = lines[(taps - 7) * LINE_PX :]
+        start_seven_down(rows, weights, above, middle, middle[LINE_PX:])
+        k = 8
+    else:
+        above = lines[(taps - 4) * LINE_PX :]
+        start_four_down(rows, weights, above, middle, middle[LINE_PX:])
+        k = 5
+    while k <= 7 * n_sevens:
+        above = lines[(taps - k - 6) * LINE_PX :]
+        add_seven_down(rows, weights, k, above, middle[k * LINE_PX :])
+        k += 7
+    while k <= taps:
+        above = lines[(taps - k - 3) * LINE_PX :]
+        add_four_down(rows, weights, k, above, middle[k * LINE_PX :])
+        k += 4
 
 
 @njit(cache=True)
-def _add_one(row: _Floats, weight: np.float32, before: _Floats, after: _Floats) -> None:
-    for x in range(row.size):
-        row[x] += weight * (before[x] + after[x])
-
-
-@njit(cache=True)
-def _add_three(row: _Floats, weights: _Floats, k: int, before: _Floats, after: _Floats) -> None:
-    """Add the taps at k to k + 2; `before` starts k + 2 to the left, `after` k to the right."""
-    w0, w1, w2 = weights[k], weights[k + 1], weights[k + 2]
-    for x in range(row.size):
-        value = row[x]
-        value += w0 * (before[x + 2] + after[x])
-        value += w1 * (before[x + 1] + after[x + 1])
-        value += w2 * (before[x] + after[x + 2])
-        row[x] = value
-
-
-@njit(cache=True)
-def _add_seven(row: _Floats, weights: _Floats, k: int, before: _Floats, after: _Floats) -> None:
-    """Add the taps at k to k + 6; `before` starts k + 6 to the left, `after` k to the right."""
-    w0, w1, w2, w3 = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
-    w4, w5, w6 = weights[k + 4], weights[k + 5], weights[k + 6]
-    for x in range(row.size):
-        value = row[x]
-        value += w0 * (before[x + 6] + after[x])
-        value += w1 * (before[x + 5] + after[x + 1])
-        value += w2 * (before[x + 4] + after[x + 2])
-        value += w3 * (before[x + 3] + after[x + 3])
-        value += w4 * (before[x + 2] + after[x + 4])
-        value += w5 * (before[x + 1] + after[x + 5])
-        value += w6 * (before[x] + after[x + 6])
-        row[x] = value
-
-
-@njit(cache=True)
-def _add_three_rows(out: _Floats, weights: _Floats, k: int, above: _Floats, below: _Floats) -> None:
-    w0, w1, w2 = weights[k], weights[k + 1], weights[k + 2]
-    for x in range(out.size):
-        value = out[x]
-        value += w0 * (above[x + 2 * STRIP_PX] + below[x])
-        value += w1 * (above[x + STRIP_PX] + below[x + STRIP_PX])
-        value += w2 * (above[x] + below[x + 2 * STRIP_PX])
-        out[x] = value
-
-
-@njit(cache=True)
-def _add_seven_rows(out: _Floats, weights: _Floats, k: int, above: _Floats, below: _Floats) -> None:
-    w0, w1, w2, w3 = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
-    w4, w5, w6 = weights[k + 4], weights[k + 5], weights[k + 6]
-    for x in range(out.size):
-        value = out[x]
-        value += w0 * (above[x + 6 * STRIP_PX] + below[x])
-        value += w1 * (above[x + 5 * STRIP_PX] + below[x + STRIP_PX])
-        value += w2 * (above[x + 4 * STRIP_PX] + below[x + 2 * STRIP_PX])
-        value += w3 * (above[x + 3 * STRIP_PX] + below[x + 3 * STRIP_PX])
-        value += w4 * (above[x + 2 * STRIP_PX] + below[x + 4 * STRIP_PX])
-        value += w5 * (above[x + STRIP_PX] + below[x + 5 * STRIP_PX])
-        value += w6 * (above[x] + below[x + 6 * STRIP_PX])
-        out[x] = value
+def _copy(line: _Floats, out: _Floats, n: int) -> None:
+    for x in range(n):
+        out[x] = line[x]
 
 
 @njit(cache=True)
@@ -246,23 +243,37 @@ def laplacian_into(image: _Floats, factor: np.float32, out: _Floats) -> None:
     """
     height, width = image.shape
     scale = factor / np.float32(6.0)
-    padded = np.empty((3, width + 2), np.float32)
+    if height > 2:
+        # as one long row; what lies beside an edge is put right below
+        line, found = image.ravel(), out.ravel()
+        inner = found[width + 1 : line.size - width - 1]
+        _laplacian_row(line, line[width:], line[2 * width :], scale, inner)
     for y in range(height):
-        for k in range(3):
-            line, row = image[min(max(y - 1 + k, 0), height - 1)], padded[k]
-            middle = row[1:]
-            for x in range(width):
-                middle[x] = line[x]
-            row[0], row[width + 1] = line[0], line[width - 1]
-        _laplacian_row(padded[0], padded[1], padded[2], scale, out[y])
+        for x in range(0, width, max(width - 1, 1)):
+            out[y, x] = _laplacian_at(image, y, x, scale)
+    for y in range(0, height, max(height - 1, 1)):
+        for x in range(width):
+            out[y, x] = _laplacian_at(image, y, x, scale)
 
 
 @njit(cache=True)
 def _laplacian_row(
     above: _Floats, here: _Floats, below: _Floats, scale: np.float32, out: _Floats
 ) -> None:
+    """Of the pixels of `out`, which starts at the second pixel of the three rows."""
     four, twenty = np.float32(4.0), np.float32(20.0)
     for x in range(out.size):
         near = above[x + 1] + below[x + 1] + here[x] + here[x + 2]
         corners = above[x] + above[x + 2] + below[x] + below[x + 2]
         out[x] = scale * (four * near + corners - twenty * here[x + 1])
+
+
+@njit(cache=True)
+def _laplacian_at(image: _Floats, y: int, x: int, scale: np.float32) -> np.float32:
+    height, width = image.shape
+    above, here, below = image[max(y - 1, 0)], image[y], image[min(y + 1, height - 1)]
+    left, right = max(x - 1, 0), min(x + 1, width - 1)
+    near = above[x] + below[x] + here[left] + here[right]
+    corners = above[left] + above[right] + below[left] + below[right]
+    found: np.float32 = scale * (np.float32(4.0) * near + corners - np.float32(20.0) * here[x])
+    return found

@@ -1,4 +1,7 @@
-"""Compiled steps from map to map, pixel by pixel, and counts over all pixels."""
+"""Compiled steps from map to map, pixel by pixel, and counts over all pixels.
+
+Maps are walked as one long row: a vector loop leaves a rest at its end, and rows are short.
+"""
 
 from __future__ import annotations
 
@@ -52,11 +55,9 @@ def count_true(mask: NDArray[np.bool_]) -> int:
     int
         How many are true.
     """
-    n = 0
-    for y in range(mask.shape[0]):
-        line = mask[y]
-        for x in range(line.size):
-            n += line[x]
+    n, line = 0, mask.ravel()
+    for x in range(line.size):
+        n += line[x]
     return n
 
 
@@ -79,10 +80,9 @@ def above(image: NDArray[np.float32], limit: float, out: NDArray[np.bool_]) -> i
         How many there are.
     """
     least = np.float32(limit)
-    for y in range(image.shape[0]):
-        line, row = image[y], out[y]
-        for x in range(line.size):
-            row[x] = line[x] > least
+    line, row = image.ravel(), out.ravel()
+    for x in range(line.size):
+        row[x] = line[x] > least
     return count_true(out)
 
 
@@ -102,15 +102,13 @@ def count_below(image: NDArray[np.float32], limit: float) -> int:
     int
         How many.
     """
-    n, most = 0, np.float32(limit)
-    for y in range(image.shape[0]):
-        line = image[y]
-        for x in range(line.size):
-            n += line[x] < most
+    n, most, line = 0, np.float32(limit), image.ravel()
+    for x in range(line.size):
+        n += line[x] < most
     return n
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath={"reassoc", "nsz"})
 def mean_positive(image: NDArray[np.float32]) -> float:
     """Mean of a map in which all below 0 counts as 0.
 
@@ -124,12 +122,10 @@ def mean_positive(image: NDArray[np.float32]) -> float:
     float
         Not below 0.
     """
-    sums = np.zeros(image.shape[1])
-    for y in range(image.shape[0]):
-        line = image[y]
-        for x in range(line.size):
-            sums[x] += max(line[x], np.float32(0.0))
-    return total(sums) / image.size
+    found, line = 0.0, image.ravel()
+    for x in range(line.size):
+        found += np.float64(max(line[x], np.float32(0.0)))
+    return found / image.size
 
 
 @njit(cache=True)
@@ -146,12 +142,11 @@ def cut_and_average(
         Written.
     """
     zero, half = np.float32(0.0), np.float32(0.5)
-    for y in range(one.shape[0]):
-        a, b, row = one[y], two[y], mean[y]
-        for x in range(row.size):
-            a[x] = max(a[x], zero)
-            b[x] = max(b[x], zero)
-            row[x] = (a[x] + b[x]) * half
+    a, b, row = one.ravel(), two.ravel(), mean.ravel()
+    for x in range(row.size):
+        a[x] = max(a[x], zero)
+        b[x] = max(b[x], zero)
+        row[x] = (a[x] + b[x]) * half
 
 
 @njit(cache=True)
@@ -170,10 +165,9 @@ def scale_and_cut(
         Written.
     """
     times, limit = np.float32(factor), np.float32(most)
-    for y in range(image.shape[0]):
-        line, row = image[y], out[y]
-        for x in range(row.size):
-            row[x] = min(line[x] * times, limit)
+    line, row = image.ravel(), out.ravel()
+    for x in range(row.size):
+        row[x] = min(line[x] * times, limit)
 
 
 @njit(cache=True)
@@ -190,7 +184,6 @@ def raise_and_negate(image: NDArray[np.float32], least: float, out: NDArray[np.f
         Written.
     """
     limit = np.float32(least)
-    for y in range(image.shape[0]):
-        line, row = image[y], out[y]
-        for x in range(row.size):
-            row[x] = -max(line[x], limit)
+    line, row = image.ravel(), out.ravel()
+    for x in range(row.size):
+        row[x] = -max(line[x], limit)

@@ -6,8 +6,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from metastra.encoders.map_kernel import count_true, total
-
 __all__ = [
     "count_in_turn",
     "gather",
@@ -36,40 +34,34 @@ def moments(image: NDArray[np.float32], mask: NDArray[np.bool_]) -> tuple[float,
     """
     # sums around the middle value of the map, so that nothing is lost when they are subtracted
     origin = np.float64(image[image.shape[0] // 2, image.shape[1] // 2])
-    first, second, third = _three_rows(image.shape[1])
-    for y in range(image.shape[0]):
-        _add_powers(image[y], mask[y], origin, first, second, third)
-    return _moments_of_sums(count_true(mask), total(first), total(second), total(third), origin)
+    n, first, second, third = _powers(image.ravel(), mask.ravel(), origin)
+    return _moments_of_sums(n, first, second, third, origin)
 
 
 @njit(cache=True)
-def moments_between(
-    finer: NDArray[np.float32], coarser: NDArray[np.float32], mask: NDArray[np.bool_]
-) -> tuple[float, float, float]:
-    """Moments of the difference of two maps inside a mask.
+def moments_between(maps: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Moments of the difference of each map and the next inside a mask.
 
     Parameters
     ----------
-    finer, coarser : ndarray of float32, shape (h, w)
-        Two maps.
+    maps : ndarray of float32, shape (k, h, w)
+        Any maps.
     mask : ndarray of bool, shape (h, w)
         Which pixels count.
 
     Returns
     -------
-    mean, sd, skewness : float
-        As `moments` of the difference in float32.
+    ndarray of float64, shape (k − 1, 3)
+        As `moments` of the differences in float32.
     """
-    v, u = finer.shape[0] // 2, finer.shape[1] // 2
-    origin = np.float64(finer[v, u] - coarser[v, u])
-    first, second, third = _three_rows(finer.shape[1])
-    gap = np.empty(finer.shape[1], np.float32)
-    for y in range(finer.shape[0]):
-        one, two = finer[y], coarser[y]
-        for x in range(gap.size):
-            gap[x] = one[x] - two[x]
-        _add_powers(gap, mask[y], origin, first, second, third)
-    return _moments_of_sums(count_true(mask), total(first), total(second), total(third), origin)
+    n_maps, rows, columns = maps.shape
+    found, inside = np.empty((n_maps - 1, 3)), mask.ravel()
+    for k in range(n_maps - 1):
+        finer, coarser = maps[k], maps[k + 1]
+        origin = np.float64(finer[rows // 2, columns // 2] - coarser[rows // 2, columns // 2])
+        n, first, second, third = _powers_between(finer.ravel(), coarser.ravel(), inside, origin)
+        found[k] = _moments_of_sums(n, first, second, third, origin)
+    return found
 
 
 @njit(cache=True)
@@ -86,28 +78,39 @@ def gather(counts: NDArray[np.int32]) -> None:
         first[k] += second[k] + third[k] + fourth[k]
 
 
-@njit(cache=True)
-def _three_rows(
-    width: int,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    return np.zeros(width), np.zeros(width), np.zeros(width)
-
-
-@njit(cache=True)
-def _add_powers(
-    line: NDArray[np.float32],
-    inside: NDArray[np.bool_],
-    origin: float,
-    first: NDArray[np.float64],
-    second: NDArray[np.float64],
-    third: NDArray[np.float64],
-) -> None:
-    """Add to a sum per column: one sum for all would wait for each addition to end."""
+@njit(cache=True, fastmath={"reassoc", "nsz"})
+def _powers(
+    line: NDArray[np.float32], inside: NDArray[np.bool_], origin: float
+) -> tuple[int, float, float, float]:
+    """Count, and add powers; in any order, since one sum would wait for each addition to end."""
+    n, first, second, third = 0, 0.0, 0.0, 0.0
     for x in range(line.size):
         gap = line[x] - origin if inside[x] else 0.0
-        first[x] += gap
-        second[x] += gap * gap
-        third[x] += gap * gap * gap
+        square = gap * gap
+        n += inside[x]
+        first += gap
+        second += square
+        third += square * gap
+    return n, first, second, third
+
+
+@njit(cache=True, fastmath={"reassoc", "nsz"})
+def _powers_between(
+    finer: NDArray[np.float32],
+    coarser: NDArray[np.float32],
+    inside: NDArray[np.bool_],
+    origin: float,
+) -> tuple[int, float, float, float]:
+    """Add powers of differences, which are rounded to float32."""
+    n, first, second, third = 0, 0.0, 0.0, 0.0
+    for x in range(finer.size):
+        gap = np.float64(finer[x] - coarser[x]) - origin if inside[x] else 0.0
+        square = gap * gap
+        n += inside[x]
+        first += gap
+        second += square
+        third += square * gap
+    return n, first, second, third
 
 
 @njit(cache=True)
@@ -144,43 +147,37 @@ def masked_correlation(
     float
         0 where a map is flat.
     """
-    first, second, _ = _three_rows(one.shape[1])
-    for y in range(one.shape[0]):
-        _add_values(one[y], mask[y], first)
-        _add_values(two[y], mask[y], second)
-    mean_one, mean_two = total(first) / n, total(second) / n
-    first, second, product = _three_rows(one.shape[1])
-    for y in range(one.shape[0]):
-        _add_products(one[y], two[y], mask[y], mean_one, mean_two, first, second, product)
-    scale = np.sqrt(total(first) * total(second))
-    return total(product) / scale if scale > 1e-6 * n else 0.0
+    a, b, inside = one.ravel(), two.ravel(), mask.ravel()
+    mean_one, mean_two = _sum(a, inside) / n, _sum(b, inside) / n
+    first, second, product = _products(a, b, inside, mean_one, mean_two)
+    scale = np.sqrt(first * second)
+    return product / scale if scale > 1e-6 * n else 0.0
 
 
-@njit(cache=True)
-def _add_values(
-    line: NDArray[np.float32], inside: NDArray[np.bool_], sums: NDArray[np.float64]
-) -> None:
+@njit(cache=True, fastmath={"reassoc", "nsz"})
+def _sum(line: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:
+    found = 0.0
     for x in range(line.size):
-        sums[x] += line[x] if inside[x] else 0.0
+        found += np.float64(line[x]) if inside[x] else 0.0
+    return found
 
 
-@njit(cache=True)
-def _add_products(
+@njit(cache=True, fastmath={"reassoc", "nsz"})
+def _products(
     one: NDArray[np.float32],
     two: NDArray[np.float32],
     inside: NDArray[np.bool_],
     mean_one: float,
     mean_two: float,
-    first: NDArray[np.float64],
-    second: NDArray[np.float64],
-    product: NDArray[np.float64],
-) -> None:
+) -> tuple[float, float, float]:
+    first, second, product = 0.0, 0.0, 0.0
     for x in range(one.size):
         a = one[x] - mean_one if inside[x] else 0.0
         b = two[x] - mean_two if inside[x] else 0.0
-        first[x] += a * a
-        second[x] += b * b
-        product[x] += a * b
+        first += a * a
+        second += b * b
+        product += a * b
+    return first, second, product
 
 
 @njit(cache=True)

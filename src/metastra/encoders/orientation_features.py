@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from metastra.cells.blur_kernel import ScaleSpace
+from metastra.cells.blur_kernel import make_all
 from metastra.encoders.feature import Feature
 from metastra.encoders.orientation_kernel import coherence, structure_tensor
 from metastra.encoders.tile_maps import TileMaps
@@ -83,9 +83,9 @@ def measure(maps: TileMaps) -> NDArray[np.float64]:
         with maps.scratch.frame():
             coarse = maps.scratch.take((3, (rows + 1) // 2, (columns + 1) // 2))
             sums, bins = structure_tensor(smooth, coarse, _BINS)
-            parts = [ScaleSpace(part, maps.scratch) for part in coarse]
-            for window_um in _WINDOWS_UM:
-                found += coherence(*(part.blurred(window_um / mpp) for part in parts))
+            made, _ = make_all(coarse, tuple(um / mpp for um in _WINDOWS_UM), (), maps.scratch)
+            for window in range(len(_WINDOWS_UM)):
+                found += coherence(made[0, window], made[1, window], made[2, window])
         xx, yy, xy = (sums / smooth.size).tolist()
         energy = xx + yy
         if energy < 1e-9:

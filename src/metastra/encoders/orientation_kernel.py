@@ -6,8 +6,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from metastra.encoders.map_kernel import total
-
 __all__ = ["coherence", "structure_tensor"]
 
 _Floats = NDArray[np.float32]
@@ -42,7 +40,7 @@ def structure_tensor(
     rows, columns = image.shape
     # two rows of gradients, three parts each; an odd width gets a column more, which is border too
     parts = np.zeros((2, 3, columns + columns % 2), np.float32)
-    sums, bins = np.zeros((3, columns)), np.zeros(n_bins)
+    found, bins = np.zeros(3), np.zeros(n_bins)
     gradients = np.empty((2, columns), np.float32)
     for v in range(coarse.shape[1]):
         for k in range(2):
@@ -56,12 +54,9 @@ def structure_tensor(
                 _clear(parts[k])
             if 2 * v + k < rows:
                 for part in range(3):
-                    _add(parts[k, part], sums[part])
+                    found[part] += _sum(parts[k, part])
         for part in range(3):
             _halve_rows(parts[0, part], parts[1, part], coarse[part, v])
-    found = np.empty(3)
-    for part in range(3):
-        found[part] = total(sums[part])
     return found, bins
 
 
@@ -93,10 +88,13 @@ def _products(across: _Floats, down: _Floats, out: _Floats) -> None:
         xy[x] = across[x] * down[x]
 
 
-@njit(cache=True)
-def _add(line: _Floats, sums: NDArray[np.float64]) -> None:
-    for x in range(sums.size):
-        sums[x] += line[x]
+@njit(cache=True, fastmath={"reassoc", "nsz"})
+def _sum(line: _Floats) -> float:
+    """Add in any order, since one sum would wait for each addition to end."""
+    found = 0.0
+    for x in range(line.size):
+        found += np.float64(line[x])
+    return found
 
 
 @njit(cache=True)
@@ -167,33 +165,24 @@ def coherence(xx: _Floats, yy: _Floats, xy: _Floats) -> tuple[float, float]:
     mean, sd : float
         0 where there is no gradient.
     """
-    width = xx.shape[1]
-    energies, first, second = np.zeros(width), np.zeros(width), np.zeros(width)
-    for y in range(xx.shape[0]):
-        _add_coherence(xx[y], yy[y], xy[y], energies, first, second)
-    weight = total(energies)
+    weight, first, second = _coherence_sums(xx.ravel(), yy.ravel(), xy.ravel())
     if weight == 0.0:
         return 0.0, 0.0
-    mean = total(first) / weight
-    return mean, max(total(second) / weight - mean * mean, 0.0) ** 0.5
+    mean = first / weight
+    return mean, max(second / weight - mean * mean, 0.0) ** 0.5
 
 
-@njit(cache=True)
-def _add_coherence(
-    xx: _Floats,
-    yy: _Floats,
-    xy: _Floats,
-    energies: NDArray[np.float64],
-    first: NDArray[np.float64],
-    second: NDArray[np.float64],
-) -> None:
+@njit(cache=True, fastmath={"reassoc", "nsz"})
+def _coherence_sums(xx: _Floats, yy: _Floats, xy: _Floats) -> tuple[float, float, float]:
     least = np.float32(1e-7)
-    for x in range(energies.size):
+    weight, first, second = 0.0, 0.0, 0.0
+    for x in range(xx.size):
         energy = np.float64(xx[x] + yy[x])
         gap = xx[x] - yy[x]
         twice = 2.0 * np.float64(xy[x])
         value = np.sqrt(gap * gap + twice * twice) / max(energy, 1e-7)
         counts = energy if energy >= least else 0.0
-        energies[x] += counts
-        first[x] += counts * value
-        second[x] += counts * value * value
+        weight += counts
+        first += counts * value
+        second += counts * value * value
+    return weight, first, second

@@ -34,8 +34,15 @@ _BLOBS_UM = (3.0, 6.0, 12.0, 24.0)
 _BLOB_FLOOR = 0.06
 _PALE = (0.25, 0.4)
 _DENSITY = -np.log10(np.maximum(np.arange(256), 0.5) / 255.0).astype(np.float32)
+_AT_LEAST = _DENSITY[None, :] >= np.float32(0.7) * _DENSITY[:, None]
+_AT_MOST = _DENSITY[None, :] <= np.float32(0.6) * _DENSITY[:, None]
+_IS_STAINED = np.float32(0.18) < _DENSITY
+# grey level of red from which, and one more than that of blue up to which it is orange-red
+_RED_FROM = np.where(_IS_STAINED, np.argmax(_AT_MOST, axis=1), 256)
+_BLUE_BELOW = np.where(_IS_STAINED, 256 - np.argmax(_AT_LEAST[:, ::-1], axis=1), 0)
 # grey level of blue under which a pixel with this green is yellow or brown
 _PIGMENT_BELOW = np.minimum(255.0 * (np.arange(256) / 255.0) ** 1.3, 128.0).astype(np.uint8)
+_LIMITS = ((_RED_FROM * 512 + _BLUE_BELOW) * 512 + _PIGMENT_BELOW).astype(np.uint32)
 
 
 def _one(name: str, definition: str, source: str = "") -> Feature:
@@ -129,7 +136,7 @@ def measure(maps: TileMaps, nuclei: Nuclei) -> NDArray[np.float64]:
         In the order of `FEATURES`; what is about lumina is 0 where there is none.
     """
     found = [*_lumina(maps, nuclei), *_pale(maps), *_blobs(maps)]
-    counts = colour_counts(maps.tile, _DENSITY, _PIGMENT_BELOW)
+    counts = colour_counts(maps.tile, _LIMITS)
     return np.array(found + [count / maps.tissue.size for count in counts])
 
 
@@ -196,7 +203,15 @@ def _blobs(maps: TileMaps) -> list[float]:
 
 def _responses(space: ScaleSpace, mpp: float) -> Iterator[NDArray[np.float32]]:
     """Responses to discs of each size, the large ones on a coarser map."""
-    for radius_um in _BLOBS_UM:
-        while radius_um / mpp > 12.0 and min(space.image.shape) >= 32:
+    sigmas_um = [radius_um / math.sqrt(2.0) for radius_um in _BLOBS_UM]
+    done = 0
+    while done < len(_BLOBS_UM):
+        while _BLOBS_UM[done] / mpp > 12.0 and min(space.image.shape) >= 32:
             space, mpp = space.halved, 2.0 * mpp
-        yield space.blob_response(max(radius_um / math.sqrt(2.0) / mpp, 0.33))
+        last = done + 1
+        while last < len(_BLOBS_UM) and not (
+            _BLOBS_UM[last] / mpp > 12.0 and min(space.image.shape) >= 32
+        ):
+            last += 1
+        yield from space.make((), tuple(max(um / mpp, 0.33) for um in sigmas_um[done:last]))
+        done = last

@@ -147,19 +147,17 @@ def _is_near(
 
 
 @njit(cache=True)
-def colour_counts(
-    tile: NDArray[np.uint8], density: NDArray[np.float32], pigment_below: NDArray[np.uint8]
-) -> tuple[int, int, int]:
+def colour_counts(tile: NDArray[np.uint8], limits: NDArray[np.uint32]) -> tuple[int, int, int]:
     """Count pixels that look like blood, like pigment, and black ones.
 
     Parameters
     ----------
     tile : ndarray of uint8, shape (h, w, 3)
         RGB.
-    density : ndarray of float32, shape (256,)
-        Optical density of each grey level.
-    pigment_below : ndarray of uint8, shape (256,)
-        Grey level of blue under which a pixel with this green is yellow or brown.
+    limits : ndarray of uint32, shape (256,)
+        By the grey level of green: 512 × 512 times the red from which, plus 512 times one more
+        than the blue up to which a pixel is orange-red, plus the blue under which it is yellow or
+        brown.
 
     Returns
     -------
@@ -167,23 +165,32 @@ def colour_counts(
         Pixels.
     """
     width = tile.shape[1]
-    weak, most, least = np.float32(0.18), np.float32(0.6), np.float32(0.7)
-    # of each level of green: from which red and up to which blue a pixel is orange-red
-    red_from, blue_to = np.empty(256, np.uint16), np.empty(256, np.int16)
-    for green in range(256):
-        of_green = density[green]
-        red_from[green], blue_to[green] = 256, -1
-        if of_green > weak:
-            for level in range(255, -1, -1):
-                red_from[green] = level if density[level] <= most * of_green else red_from[green]
-            for level in range(256):
-                blue_to[green] = level if density[level] >= least * of_green else blue_to[green]
+    of_green = np.empty(width, np.uint32)
     blood, pigment, black = 0, 0, 0
     for y in range(tile.shape[0]):
         line = tile[y]
         for x in range(width):
-            red, green, blue = line[x, 0], line[x, 1], line[x, 2]
-            blood += (red >= red_from[green]) & (blue <= blue_to[green])
-            pigment += blue < pigment_below[green]
-            black += (red < 40) & (green < 40) & (blue < 40)
-    return blood, pigment, black
+            of_green[x] = limits[line[x, 1]]
+        counts = _count_colours(line.ravel(), of_green)
+        blood += counts[0]
+        pigment += counts[1]
+        black += counts[2]
+    return int(blood), int(pigment), int(black)
+
+
+@njit(cache=True)
+def _count_colours(line: NDArray[np.uint8], limits: NDArray[np.uint32]) -> tuple[int, int, int]:
+    one, zero = np.int32(1), np.int32(0)
+    blood, pigment, black = np.int32(0), np.int32(0), np.int32(0)
+    for x in range(limits.size):
+        red, green, blue = (
+            np.int32(line[3 * x]),
+            np.int32(line[3 * x + 1]),
+            np.int32(line[3 * x + 2]),
+        )
+        limit = np.int32(limits[x])
+        orange = (red >= limit >> 18) & (blue < (limit >> 9) & 511)
+        blood += one if orange else zero
+        pigment += one if blue < limit & 511 else zero
+        black += one if max(red, green, blue) < 40 else zero
+    return int(blood), int(pigment), int(black)

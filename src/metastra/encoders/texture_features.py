@@ -121,11 +121,10 @@ def measure(maps: TileMaps) -> NDArray[np.float64]:
 
 
 def _bands(relative: ScaleSpace, maps: TileMaps) -> list[float]:
-    found: list[float] = []
-    for fine, coarse in itertools.pairwise(maps.sigma_px(scale_um) for scale_um in _SCALES_UM):
-        finer, coarser = relative.blurred(fine), relative.blurred(coarse)
-        _, sd, skewness = moments_between(finer, coarser, maps.tissue)
-        found += [sd, skewness]
+    scales = tuple(maps.sigma_px(scale_um) for scale_um in _SCALES_UM)
+    circles = (maps.sigma_px(radius_um / 3.0) for radius_um in _CIRCLES_UM)
+    made = relative.make((*scales, *(sigma for sigma in circles if sigma not in scales)))
+    found: list[float] = moments_between(made[: len(scales)], maps.tissue)[:, 1:].ravel().tolist()
     return found
 
 

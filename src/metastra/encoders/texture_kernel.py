@@ -7,12 +7,13 @@ from numba import njit
 from numpy.typing import NDArray
 
 from metastra.encoders.map_kernel import total
-from metastra.encoders.mask_kernel import count_in_turn, gather
 
-__all__ = ["LEVELS", "binary_patterns", "cooccurrence", "haralick", "pair_measures", "quantise"]
+__all__ = ["LEVELS", "binary_patterns", "cooccurrences", "haralick", "pair_measures", "quantise"]
 
 LEVELS = 16
 """Grey levels of the co-occurrence matrix."""
+_SIDE = LEVELS + 1
+_BLOCK_PX = 2048
 
 
 @njit(cache=True)
@@ -33,48 +34,116 @@ def quantise(
         Written: 0 to LEVELS − 1; LEVELS outside the mask.
     """
     scale = np.float32(LEVELS / top)
-    for y in range(image.shape[0]):
-        line, inside, row = image[y], mask[y], out[y]
-        for x in range(row.size):
-            level = min(np.int32(line[x] * scale), np.int32(LEVELS - 1))
-            row[x] = level if inside[x] else LEVELS
+    line, inside, row = image.ravel(), mask.ravel(), out.ravel()
+    for x in range(row.size):
+        level = min(np.int32(line[x] * scale), np.int32(LEVELS - 1))
+        row[x] = level if inside[x] else LEVELS
 
 
 @njit(cache=True)
-def cooccurrence(levels: NDArray[np.uint8], dx: int, dy: int) -> NDArray[np.float64]:
+def cooccurrences(
+    levels: NDArray[np.uint8], dx: NDArray[np.int64], dy: NDArray[np.int64]
+) -> NDArray[np.float64]:
     """Count pairs of levels of pixels that lie (dx, dy) apart.
 
     Parameters
     ----------
     levels : ndarray of uint8, shape (h, w)
         0 to LEVELS; pairs with LEVELS are not counted.
-    dx, dy : int
-        Offset in pixels; dy not below 0.
+    dx, dy : ndarray of int64, shape (k,)
+        Offsets in pixels, an even number of them; dy not below 0.
 
     Returns
     -------
-    ndarray of float64, shape (LEVELS, LEVELS)
-        Symmetric; not normalised.
+    ndarray of float64, shape (k, LEVELS, LEVELS)
+        For each offset a symmetric table, not normalised.
+
+    Notes
+    -----
+    A pixel and its neighbours at two offsets are counted as one of 17³ triples, which halves the
+    counting; the two tables of pairs are sums over it.
     """
-    side = LEVELS + 1
-    # four tables in turn: a table waits for its last addition where the same pair comes again
-    counts = np.zeros((4, side * side), np.int32)
+    reach = max(np.abs(dx).max(), dy.max())
+    padded, n, wide = _padded(levels, reach)
+    tables = np.empty((dx.size, LEVELS, LEVELS))
+    codes = np.empty(_BLOCK_PX, np.uint16)
+    # two tables in turn: one waits for its last addition where the same triple comes again
+    counts = np.empty((2, _SIDE * _SIDE * _SIDE), np.uint16)
+    for k in range(0, dx.size, 2):
+        whole = np.zeros(_SIDE * _SIDE * _SIDE, np.int64)
+        # so many blocks that no small count runs over
+        for begin in range(0, n, 31 * _BLOCK_PX):
+            counts[:] = 0
+            for at in range(begin, min(begin + 31 * _BLOCK_PX, n), _BLOCK_PX):
+                one = padded[reach + at + dy[k] * wide + dx[k] :]
+                two = padded[reach + at + dy[k + 1] * wide + dx[k + 1] :]
+                block = codes[: min(_BLOCK_PX, n - at)]
+                _code_triples(padded[reach + at :], one, two, block)
+                _count_alternately(block, counts)
+            for place in range(whole.size):
+                whole[place] += np.int64(counts[0, place]) + np.int64(counts[1, place])
+        _split_triples(whole, tables[k], tables[k + 1])
+    return tables
+
+
+@njit(cache=True)
+def _padded(levels: NDArray[np.uint8], reach: int) -> tuple[NDArray[np.uint8], int, int]:
+    """Make one long row with what is not counted between and below the rows and at the ends.
+
+    Its used length and the way from a row to the next are given too.
+    """
     rows, columns = levels.shape
-    width = columns - abs(dx)
-    codes = np.empty(max(width, 0), np.uint16)
-    for y in range(rows - dy):
-        one = levels[y, max(0, -dx) :]
-        two = levels[y + dy, max(0, dx) :]
-        for x in range(width):
-            codes[x] = np.uint16(one[x]) * np.uint16(side) + np.uint16(two[x])
-        count_in_turn(codes, counts)
-    gather(counts)
-    whole = counts[0]
-    table = np.empty((LEVELS, LEVELS))
+    wide = columns + reach
+    padded = np.full((rows + reach) * wide + 2 * reach, LEVELS, np.uint8)
+    for y in range(rows):
+        line, row = levels[y], padded[reach + y * wide :]
+        for x in range(columns):
+            row[x] = line[x]
+    return padded, rows * wide - reach, wide
+
+
+@njit(cache=True)
+def _code_triples(
+    here: NDArray[np.uint8],
+    one: NDArray[np.uint8],
+    two: NDArray[np.uint8],
+    codes: NDArray[np.uint16],
+) -> None:
+    side = np.uint16(_SIDE)
+    for x in range(codes.size):
+        codes[x] = (np.uint16(here[x]) * side + np.uint16(one[x])) * side + np.uint16(two[x])
+
+
+@njit(cache=True)
+def _count_alternately(codes: NDArray[np.uint16], counts: NDArray[np.uint16]) -> None:
+    one, two, step = counts[0], counts[1], np.uint16(1)
+    whole = codes.size - codes.size % 2
+    for x in range(0, whole, 2):
+        one[codes[x]] += step
+        two[codes[x + 1]] += step
+    for x in range(whole, codes.size):
+        one[codes[x]] += step
+
+
+@njit(cache=True)
+def _split_triples(
+    triples: NDArray[np.int64], one: NDArray[np.float64], two: NDArray[np.float64]
+) -> None:
+    """Sum over the second neighbours for the first table, over the first for the second."""
+    pairs = np.zeros((2, _SIDE, _SIDE), np.int64)
+    for i in range(_SIDE):
+        of_one, of_two = pairs[0, i], pairs[1, i]
+        for j in range(_SIDE):
+            line = triples[(i * _SIDE + j) * _SIDE :]
+            n = 0
+            for k in range(_SIDE):
+                n += line[k]
+                of_two[k] += line[k]
+            of_one[j] = n
     for i in range(LEVELS):
         for j in range(LEVELS):
-            table[i, j] = whole[i * side + j] + whole[j * side + i]
-    return table
+            one[i, j] = pairs[0, i, j] + pairs[0, j, i]
+            two[i, j] = pairs[1, i, j] + pairs[1, j, i]
 
 
 @njit(cache=True)
@@ -129,9 +198,9 @@ def pair_measures(
     Parameters
     ----------
     levels : ndarray of uint8, shape (h, w)
-        As for `cooccurrence`.
+        As for `cooccurrences`.
     dx, dy : ndarray of int64, shape (k,)
-        Offset of each direction.
+        Offset of each direction, an even number of them.
 
     Returns
     -------
@@ -141,8 +210,9 @@ def pair_measures(
     """
     together = np.zeros((LEVELS, LEVELS))
     mean, least, most = 0.0, np.inf, 0.0
+    tables = cooccurrences(levels, dx, dy)
     for k in range(dx.size):
-        counts = cooccurrence(levels, dx[k], dy[k])
+        counts = tables[k]
         contrast = _contrast(counts)
         mean, least, most = mean + contrast, min(least, contrast), max(most, contrast)
         for i in range(LEVELS):
@@ -200,71 +270,107 @@ def binary_patterns(
     reach = 0
     for k in range(8):
         reach = max(reach, abs(dx[k]), abs(dy[k]))
-    width = columns - 2 * reach
-    if width <= 0:
-        return np.zeros(10)
-    # what does not count has a code of its own
-    counts = np.zeros((4, 257), np.int32)
-    bits, codes = np.empty(width, np.uint8), np.empty(width, np.uint16)
-    limit = np.empty(width, np.float32)
-    over = np.float32(step)
+    shares = np.zeros(10)
+    if columns <= 2 * reach or rows <= 2 * reach:
+        return shares
+    # the map as one long row; where a circle would leave the map nothing counts
+    inside, line, ways = _without_edges(mask, reach), image.ravel(), dy * columns + dx
+    bits, limit = np.empty(_BLOCK_PX, np.uint8), np.empty(_BLOCK_PX, np.float32)
+    counts = np.zeros((10, _BLOCK_PX), np.uint8)
+    margin, n_blocks = reach * columns + reach, 0
+    for first in range(margin, line.size - margin, _BLOCK_PX):
+        n = min(_BLOCK_PX, line.size - margin - first)
+        _add_step(line[first:], np.float32(step), limit[:n])
+        _set_four_bits(bits[:n], limit, line, first, ways[:4], 0)
+        _set_four_bits(bits[:n], limit, line, first, ways[4:], 4)
+        _to_patterns(bits[:n], inside[first:])
+        for k in range(10):
+            _count_equal(bits[:n], np.uint8(k), counts[k])
+        n_blocks += 1
+        # small counts are emptied before they run over
+        if n_blocks == 255 or first + _BLOCK_PX >= line.size - margin:
+            for k in range(10):
+                shares[k] += _sum(counts[k])
+            counts[:] = 0
+            n_blocks = 0
+    whole = total(shares)
+    if whole > 0.0:
+        for k in range(10):
+            shares[k] /= whole
+    return shares
+
+
+@njit(cache=True)
+def _without_edges(mask: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
+    rows, columns = mask.shape
+    found = mask.ravel().copy()
     for y in range(reach, rows - reach):
-        centre, inside = image[y, reach:], mask[y, reach:]
-        for x in range(width):
-            limit[x] = centre[x] + over
-            bits[x] = 0
-        for k in range(0, 8, 4):
-            _set_four_bits(
-                bits,
-                limit,
-                np.uint8(1 << k),
-                image[y + dy[k], reach + dx[k] :],
-                image[y + dy[k + 1], reach + dx[k + 1] :],
-                image[y + dy[k + 2], reach + dx[k + 2] :],
-                image[y + dy[k + 3], reach + dx[k + 3] :],
-            )
-        for x in range(width):
-            codes[x] = bits[x] if inside[x] else np.uint16(256)
-        count_in_turn(codes, counts)
-    gather(counts)
-    return _by_pattern(counts[0])
+        row = found[y * columns :]
+        for x in range(reach):
+            row[x] = row[columns - 1 - x] = False
+    return found
+
+
+@njit(cache=True)
+def _sum(counts: NDArray[np.uint8]) -> int:
+    n = 0
+    for x in range(counts.size):
+        n += counts[x]
+    return n
+
+
+@njit(cache=True)
+def _add_step(line: NDArray[np.float32], step: np.float32, out: NDArray[np.float32]) -> None:
+    for x in range(out.size):
+        out[x] = line[x] + step
 
 
 @njit(cache=True)
 def _set_four_bits(
     bits: NDArray[np.uint8],
     limit: NDArray[np.float32],
-    lowest: np.uint8,
-    first: NDArray[np.float32],
-    second: NDArray[np.float32],
-    third: NDArray[np.float32],
-    fourth: NDArray[np.float32],
+    line: NDArray[np.float32],
+    at: int,
+    ways: NDArray[np.int64],
+    shift: int,
 ) -> None:
-    two, four, eight = np.uint8(lowest * 2), np.uint8(lowest * 4), np.uint8(lowest * 8)
-    zero = np.uint8(0)
+    """Set four bits where what lies a way off exceeds the limit; those below the shift stay."""
+    first, second = line[at + ways[0] :], line[at + ways[1] :]
+    third, fourth = line[at + ways[2] :], line[at + ways[3] :]
+    zero, up, keep = np.uint8(0), np.uint8(shift), np.uint8((1 << shift) - 1)
     for x in range(bits.size):
         least = limit[x]
-        bits[x] |= (
-            (lowest if first[x] > least else zero)
-            | (two if second[x] > least else zero)
-            | (four if third[x] > least else zero)
-            | (eight if fourth[x] > least else zero)
+        found = (
+            (np.uint8(1) if first[x] > least else zero)
+            | (np.uint8(2) if second[x] > least else zero)
+            | (np.uint8(4) if third[x] > least else zero)
+            | (np.uint8(8) if fourth[x] > least else zero)
         )
+        bits[x] = np.uint8(bits[x] & keep) | np.uint8(found << up)
 
 
 @njit(cache=True)
-def _by_pattern(counts: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Gather the 256 codes of a circle into 0 to 8 in one run, and the rest."""
-    shares = np.zeros(10)
-    for code in range(256):
-        darker, changes = 0, 0
-        for k in range(8):
-            now = (code >> k) & 1
-            darker += now
-            changes += now != (code >> ((k + 7) % 8)) & 1
-        shares[darker if changes <= 2 else 9] += counts[code]
-    whole = total(shares)
-    if whole > 0.0:
-        for k in range(10):
-            shares[k] /= whole
-    return shares
+def _to_patterns(bits: NDArray[np.uint8], inside: NDArray[np.bool_]) -> None:
+    """Turn the bits of a circle into their number where they are one run, else 9; 10 outside."""
+    for x in range(bits.size):
+        here = bits[x]
+        turned = np.uint8(here << 1) | np.uint8(here >> 7)
+        pattern = _n_bits(here) if _n_bits(here ^ turned) <= 2 else np.uint8(9)
+        bits[x] = pattern if inside[x] else np.uint8(10)
+
+
+@njit(cache=True)
+def _n_bits(bits: np.uint8) -> np.uint8:
+    """Count the bits of a byte, two, four and eight at once."""
+    twos = np.uint8(bits - np.uint8(np.uint8(bits >> 1) & np.uint8(0x55)))
+    fours = np.uint8(
+        np.uint8(twos & np.uint8(0x33)) + np.uint8(np.uint8(twos >> 2) & np.uint8(0x33))
+    )
+    return np.uint8(np.uint8(fours + np.uint8(fours >> 4)) & np.uint8(0x0F))
+
+
+@njit(cache=True)
+def _count_equal(values: NDArray[np.uint8], value: np.uint8, counts: NDArray[np.uint8]) -> None:
+    one, zero = np.uint8(1), np.uint8(0)
+    for x in range(values.size):
+        counts[x] = np.uint8(counts[x] + (one if values[x] == value else zero))
