@@ -10,6 +10,7 @@ from typing import Any
 
 from metastra.bundle.slide_reading import GivenSlide, PatientSlides
 from metastra.cohort.cohort import Cohort
+from metastra.cohort.hierarchy import Patient
 from metastra.features.bag import Bag
 from metastra.features.store import RUN_PREFIX, FeatureStore
 from metastra.pseudonyms import Pseudonyms
@@ -93,7 +94,7 @@ def study_bags(run_dir: Path, cohort: Cohort, pseudonyms: Pseudonyms) -> StudyBa
     index: Mapping[str, Any] = read_product_json(run_dir, "features")
     by_name = {row["slide"]: row for row in index["slides"]}
     store = FeatureStore(run_dir, RUN_PREFIX)
-    patients, names, lost = [], [], []
+    patients, names, lost, sources = [], [], [], []
     for patient in cohort.patients:
         given, gone = [], []
         for slide in patient.slides:
@@ -110,14 +111,23 @@ def study_bags(run_dir: Path, cohort: Cohort, pseudonyms: Pseudonyms) -> StudyBa
                 gone.append(f"{name}: {_why(row)}")
         patients.append(PatientSlides(slides=tuple(given), lost=tuple(gone)))
         names.append([slide.name for slide in given])
+        sources.append(_source(cohort, patient))
         words = "; ".join(gone) or "none is given"
         lost.append("" if given else f"no usable slide: {words}")
     return StudyBags(
-        bags=PatientBags.of_store(store, names),
+        bags=PatientBags.of_store(store, names, sources),
         slides=tuple(patients),
         lost=tuple(lost),
         card=index["encoder"],
     )
+
+
+def _source(cohort: Cohort, patient: Patient) -> str:
+    """Say where the slides of a patient were made, as far as the tables know."""
+    column = cohort.study.metadata.site
+    site = patient.values.get(column) if column else None
+    scanners = sorted({slide.scanner for slide in patient.slides if slide.scanner})
+    return "/".join([patient.cohort, site or "", "+".join(scanners)])
 
 
 def _open(store: FeatureStore, name: str) -> Bag:

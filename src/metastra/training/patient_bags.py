@@ -65,6 +65,14 @@ class PatientBags:
     ----------
     openers : sequence of sequence of callable
         For each patient what opens each of the slides' bags; none for a patient without slides.
+    sources : sequence of str, optional
+        Where each patient's slides were made: hospital and scanner.  Equal names for all where
+        that is not known.
+
+    Raises
+    ------
+    DataError
+        If there is not one source for each patient.
 
     Examples
     --------
@@ -80,8 +88,16 @@ class PatientBags:
     [[1.0, 2.0], [5.0, 6.0]]
     """
 
-    def __init__(self, openers: Sequence[Sequence[Callable[[], Bag]]]) -> None:
+    def __init__(
+        self,
+        openers: Sequence[Sequence[Callable[[], Bag]]],
+        sources: Sequence[str] | None = None,
+    ) -> None:
         self._openers = tuple(tuple(mine) for mine in openers)
+        names = [""] * len(self._openers) if sources is None else list(sources)
+        if len(names) != len(self._openers):
+            raise DataError(f"{len(names)} sources do not fit {len(self._openers)} patients")
+        self.sources: NDArray[np.str_] = np.array(names, dtype=np.str_)
         self._open: dict[tuple[int, int], Bag] = {}
         handles = getrlimit(RLIMIT_NOFILE)[0]
         self._most_open = _MOST_OPEN if handles < 0 else min(handles // 2, _MOST_OPEN)
@@ -106,7 +122,12 @@ class PatientBags:
         return cls([[partial(read_bag, path) for path in mine] for mine in paths])
 
     @classmethod
-    def of_store(cls, store: FeatureStore, names: Sequence[Sequence[str]]) -> PatientBags:
+    def of_store(
+        cls,
+        store: FeatureStore,
+        names: Sequence[Sequence[str]],
+        sources: Sequence[str] | None = None,
+    ) -> PatientBags:
         """Take slides of a feature store.
 
         Parameters
@@ -115,29 +136,35 @@ class PatientBags:
             Where their features lie.
         names : sequence of sequence of str
             Slides of each patient.
+        sources : sequence of str, optional
+            Where they were made.
 
         Returns
         -------
         PatientBags
             Nothing is opened yet.
         """
-        return cls([[partial(store.open, name) for name in mine] for mine in names])
+        return cls([[partial(store.open, name) for name in mine] for mine in names], sources)
 
     @classmethod
-    def of_bags(cls, bags: Sequence[Sequence[Bag]]) -> PatientBags:
+    def of_bags(
+        cls, bags: Sequence[Sequence[Bag]], sources: Sequence[str] | None = None
+    ) -> PatientBags:
         """Take bags that are open already.
 
         Parameters
         ----------
         bags : sequence of sequence of Bag
             Of each patient.
+        sources : sequence of str, optional
+            Where their slides were made.
 
         Returns
         -------
         PatientBags
             Of the same bags.
         """
-        return cls([[partial(_itself, bag) for bag in mine] for mine in bags])
+        return cls([[partial(_itself, bag) for bag in mine] for mine in bags], sources)
 
     @property
     def n(self) -> int:

@@ -6,7 +6,7 @@ Everything is learned inside the patients that it is fitted on.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,10 @@ from metastra.bundle.linear import CAUSES, LinearModel
 from metastra.bundle.parts import PenaltyChoice
 from metastra.cohort.endpoint_enough import FEWEST_FOR_A_MODEL
 from metastra.errors import NotEstimable
-from metastra.survival.cox import CoxModel, fit_cox
+from metastra.survival.cox import fit_cox
 from metastra.survival.outcome import Outcome
 from metastra.survival.step_function import StepFunction
+from metastra.training.joining import join
 from metastra.training.penalty import ChosenPenalty, choose_penalty, standardise
 from metastra.units import TimeUnit, to_days
 
@@ -31,6 +32,7 @@ FEWEST_EVENTS = FEWEST_FOR_A_MODEL
 """With fewer events of interest no model is fitted; with fewer competing ones their hazard has no
 coefficients."""
 
+_JOINED = "joined with the slide score by two coefficients, both scores cross-fitted"
 _NO_WEIGHT = "the score has no weight: it pointed the wrong way in patients it had not seen"
 
 _GROUP_NAMES = {1: ("low", "high"), 2: ("low", "intermediate", "high")}
@@ -184,19 +186,15 @@ def _causes(
         own = outcome.only(cause)
         events = own.n_events()
         if events < FEWEST_EVENTS:
-            fit = fit_cox(own, np.empty((own.n, 0)))
+            curves[cause] = fit_cox(own, np.empty((own.n, 0))).baseline()
             coef[cause] = np.zeros(x.shape[1])
             ridge, l1, gain = 0.0, 0.0, None
             why = f"no coefficients: {events} events are fewer than {FEWEST_EVENTS}"
         else:
-            chosen = choose_penalty(own, columns, groups)
-            fit = fit_cox(own, x, ridge=chosen.ridge, l1=chosen.l1)
-            coef[cause], why = fit.coef, chosen.why
-            if cause == 1 and score is not None and fit.coef[score] < 0.0:
-                fit, chosen, coef[cause] = _without(own, columns, x, groups, score)
-                why = f"{chosen.why}; {_NO_WEIGHT}" if chosen.gain is not None else _NO_WEIGHT
-            ridge, l1, gain = chosen.ridge, chosen.l1, chosen.gain
-        curves[cause] = fit.baseline()
+            coef[cause], curves[cause], chosen = _one_cause(
+                own, x, groups, score if cause == 1 else None
+            )
+            ridge, l1, gain, why = chosen.ridge, chosen.l1, chosen.gain, chosen.why
         penalties.append(
             PenaltyChoice(
                 cause="event" if cause == 1 else "competing",
@@ -210,9 +208,26 @@ def _causes(
     return coef, curves, tuple(penalties)
 
 
+def _one_cause(
+    outcome: Outcome, x: _Array, groups: NDArray[np.int64], score: int | None
+) -> tuple[_Array, StepFunction, ChosenPenalty]:
+    """Fit one cause by standardised columns, with a bound on the coefficient of a score."""
+    if score is not None and x.shape[1] > 1:
+        joined = join(outcome, x, groups, score)
+        if joined.weights[1] > 0.0:
+            why = f"{joined.chosen.why}; {_JOINED}"
+            return joined.coef, joined.baseline, replace(joined.chosen, why=why)
+        return _without(outcome, x, groups, score)
+    chosen = choose_penalty(outcome, x, groups)
+    fit = fit_cox(outcome, x, ridge=chosen.ridge, l1=chosen.l1)
+    if score is not None and fit.coef[score] < 0.0:
+        return _without(outcome, x, groups, score)
+    return fit.coef, fit.baseline(), chosen
+
+
 def _without(
-    outcome: Outcome, columns: _Array, x: _Array, groups: NDArray[np.int64], score: int
-) -> tuple[CoxModel, ChosenPenalty, _Array]:
+    outcome: Outcome, x: _Array, groups: NDArray[np.int64], score: int
+) -> tuple[_Array, StepFunction, ChosenPenalty]:
     """Fit one cause without a column, whose coefficient is 0.
 
     With one bound in a convex problem this is the bounded maximum: where the free one breaks the
@@ -220,13 +235,14 @@ def _without(
     """
     others = np.delete(np.arange(x.shape[1]), score)
     if others.size:
-        chosen = choose_penalty(outcome, columns[:, others], groups)
+        chosen = choose_penalty(outcome, x[:, others], groups)
+        chosen = replace(chosen, why=f"{chosen.why}; {_NO_WEIGHT}")
     else:
         chosen = ChosenPenalty(ridge=0.0, l1=0.0, gain=None, why=_NO_WEIGHT)
     fit = fit_cox(outcome, x[:, others], ridge=chosen.ridge, l1=chosen.l1)
     coef = np.zeros(x.shape[1])
     coef[others] = fit.coef
-    return fit, chosen, coef
+    return coef, fit.baseline(), chosen
 
 
 def _on_one_grid(curves: Mapping[int, StepFunction]) -> tuple[_Array, dict[int, _Array]]:

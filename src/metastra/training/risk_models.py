@@ -160,7 +160,12 @@ def fit_risk_models(
     steps = {"pooled": linear, "slides": slide_task}
     try:
         for name in track(steps, label="slide models", unit="model"):
-            fits[name] = fit_slide_model(bags, data.outcome, rows, groups, steps[name])
+            same = name == "slides" and slide_task == linear
+            fits[name] = (
+                fits["pooled"]
+                if same
+                else fit_slide_model(bags, data.outcome, rows, groups, steps[name])
+            )
         pooled, slide = fits["pooled"], fits["slides"]
         for name in MODELS[1:] if predictors else MODELS[1:3]:
             inputs = model_inputs(name, clinical, slide.inner_scores, pooled.inner_scores)

@@ -19,6 +19,7 @@ from metastra.training.slide_linear import fit_linear_paths
 from metastra.training.slide_network import fit_network_paths
 from metastra.training.slide_objective import objective_of
 from metastra.training.slide_parts import InnerParts
+from metastra.training.slide_space import against_nuisance, plain_space
 from metastra.training.slide_task import SettingTried, SlideChoice, SlideFit, SlideTask
 
 __all__ = ["fit_slide_model"]
@@ -165,7 +166,9 @@ def _paths(
 ) -> tuple[_Paths, float]:
     """Fit the models, with the number at which standardised features are cut."""
     if task.aggregator == "linear":
-        return fit_linear_paths(bags.moments().means[at], outcome, parts), float("inf")
+        means = bags.moments().means[at]
+        space = against_nuisance(plain_space(means), bags, at)
+        return fit_linear_paths(means, outcome, parts, space), float("inf")
     objective = objective_of(outcome, task)
     return fit_network_paths(bags, at, objective, parts, task), LIMIT
 

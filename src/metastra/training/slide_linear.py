@@ -8,22 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metastra.bundle.slide_member import Member
-from metastra.errors import NotEstimable
 from metastra.survival.outcome import Outcome
 from metastra.survival.partial_likelihood import LikelihoodState, PartialLikelihood
 from metastra.survival.risk_sums import RiskSets
-from metastra.training.penalty import standardise
 from metastra.training.slide_objective import CoxObjective
 from metastra.training.slide_parts import InnerParts
+from metastra.training.slide_space import MeanSpace, plain_space
 
 __all__ = ["LinearPaths", "fit_linear_paths"]
 
 _Array = NDArray[np.float64]
 
 _RIDGES = tuple(float(g) for g in np.geomspace(10.0, 3e-3, 8))
-"""Penalties per event, as shares of the variance along the first principal component."""
-_MOST_COMPONENTS = 64
-_NEGLIGIBLE = 1e-6
+"""Penalties per event, as shares of the variance along the widest direction."""
 _MOST_STEPS, _MOST_HALVINGS = 50, 30
 _STOP = 1e-10
 """A Newton step that raises the objective by less than this share of it is the last."""
@@ -73,7 +70,9 @@ class LinearPaths:
         )
 
 
-def fit_linear_paths(means: _Array, outcome: Outcome, parts: InnerParts) -> LinearPaths:
+def fit_linear_paths(
+    means: _Array, outcome: Outcome, parts: InnerParts, space: MeanSpace | None = None
+) -> LinearPaths:
     """Fit ridge Cox models of the event of interest, without each set of inner parts.
 
     Parameters
@@ -84,6 +83,9 @@ def fit_linear_paths(means: _Array, outcome: Outcome, parts: InnerParts) -> Line
         Of the same patients.
     parts : InnerParts
         Which to leave out.
+    space : MeanSpace, optional
+        In which all directions are shrunk alike; by default that of the features, standardised and
+        turned to principal components.  It has not looked at an outcome.
 
     Returns
     -------
@@ -94,22 +96,10 @@ def fit_linear_paths(means: _Array, outcome: Outcome, parts: InnerParts) -> Line
     ------
     NotEstimable
         When the mean features are the same for all patients.
-
-    Notes
-    -----
-    Features are standardised and turned to their principal components, of which those with less
-    than a millionth of the largest variance are dropped, as are all after the 64th: ridge
-    regression shrinks them to next to nothing.  Neither step looks at an outcome.
     """
-    centre, scale = standardise(means)
-    x = (means - centre) / scale
-    _, lengths, turned = np.linalg.svd(x, full_matrices=False)
-    if not lengths.size or lengths[0] <= 1e-6:
-        raise NotEstimable("no slide model: the mean features are the same for all patients")
-    kept = (lengths**2 > _NEGLIGIBLE * lengths[0] ** 2)[:_MOST_COMPONENTS]
-    basis = turned[: kept.size][kept].T
-    components = x @ basis
-    largest = float(lengths[0] ** 2 / len(x))
+    space = plain_space(means) if space is None else space
+    components = space.components(means)
+    largest = float(np.linalg.norm(components, 2) ** 2 / len(components))
     own = outcome.only(1)
     objective = CoxObjective(outcome=outcome)
     coef = np.zeros((len(parts.left_out), len(_RIDGES), means.shape[1]))
@@ -120,17 +110,17 @@ def fit_linear_paths(means: _Array, outcome: Outcome, parts: InnerParts) -> Line
         inside = own.take(rows)
         strengths = [ridge * largest * inside.n_events() for ridge in _RIDGES]
         path = _ridge_path(inside, components[rows], strengths)
-        coef[model] = path @ basis.T
+        coef[model] = path @ space.basis.T
         bias[model] = -path @ components[rows].mean(axis=0)
-        scores = x @ coef[model].T + bias[model]
+        scores = components @ path.T + bias[model]
         for part in out:
             held = parts.label == part
             gains[model, part] = np.array(
                 [objective.gain(column[:, None], rows, held) for column in scores.T]
             )
     return LinearPaths(
-        centre=centre,
-        scale=scale,
+        centre=space.centre,
+        scale=space.scale,
         coef=coef,
         bias=bias,
         gains=gains,
