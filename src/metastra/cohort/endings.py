@@ -18,6 +18,7 @@ from metastra.cohort.identifiers import normalise_id
 from metastra.cohort.leakage import patients_elsewhere
 from metastra.cohort.part_endpoint import Ending, ending_of
 from metastra.cohort.resolution import Resolved, resolve
+from metastra.cohort.withdrawn import withdrawn_patients, withdrawn_problem
 from metastra.errors import Problem, Severity
 from metastra.study.sections import Resolution
 from metastra.study.study import Study
@@ -88,23 +89,31 @@ def endings_of(study: Study, parts: Sequence[CohortPart], problems: Sequence[Pro
 
     Notes
     -----
-    A patient leaves by the first of: a criterion of the study file (in its order), being kept in
-    another cohort, a resolution that excludes, not being at risk at time zero.  Endpoint problems
-    of patients who left by a criterion are not looked for: their endpoint is not used.
+    A patient leaves by the first of: having withdrawn, a criterion of the study file (in its
+    order), being kept in another cohort, a resolution that excludes, not being at risk at time
+    zero.  Endpoint problems of patients who left by a criterion are not looked for: their endpoint
+    is not used.
     """
     found = list(problems)
     gone: list[dict[str, Leaving]] = []
     endings: list[Ending] = []
+    withdrawn = withdrawn_patients(study)
+    found += withdrawn_problem(withdrawn, [p for part in parts for p in part.patients])
     elsewhere = patients_elsewhere(study, [part.patients for part in parts])
     for part in parts:
+        mine = {
+            patient.pseudonym: _leaving(patient, "withdrawn", "withdrawn", -1)
+            for patient in part.patients
+            if (patient.cohort, patient.pseudonym) in withdrawn
+        }
         leavings, more = apply_exclusions(
-            part.patients,
+            [patient for patient in part.patients if patient.pseudonym not in mine],
             study.exclude,
             lambda patient, name: patient.values.get(name),
             file=part.section.clini_table,
         )
         found += more
-        mine = {item.pseudonym: item for item in leavings}
+        mine |= {item.pseudonym: item for item in leavings}
         for patient in part.patients:
             if (patient.cohort, patient.pseudonym) in elsewhere:
                 reason = f"is kept in cohort {elsewhere[patient.cohort, patient.pseudonym]}"

@@ -20,7 +20,7 @@ class Leaving:
         The patient.
     reason : str
         In words, as the flow diagram prints it.
-    stage : {"criterion", "resolution", "endpoint", "overlap", "slides"}
+    stage : {"withdrawn", "criterion", "resolution", "endpoint", "overlap", "slides"}
         What removed the patient.
     order : int
         Place of the reason in the diagram.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from metastra.cohort.withdrawn import withdrawn_path
 from metastra.digest import digest_value
 from metastra.pipeline.explain_stage import EXPLANATION_STAGE
 from metastra.pipeline.features_stage import (
@@ -44,6 +45,9 @@ def _cohort_recipe(work: Workshop) -> Recipe:
     }
     for section, kind, path in study.tables():
         parents[f"{section.name}/{kind}"] = file_parent(run_dir, resolve_path(study, path))
+    withdrawn = withdrawn_path(study)
+    if withdrawn is not None and withdrawn.exists():
+        parents["withdrawn"] = file_parent(run_dir, withdrawn)
     return Recipe(kind="cohort", parents=parents)
 
 
