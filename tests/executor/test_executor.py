@@ -13,7 +13,7 @@ import pytest
 
 from executor.executor_tasks import work
 from metastra.errors import ResourceError, Severity
-from metastra.executor import Cause, Limits, ProcessPool, Serial, Task
+from metastra.executor import Cause, Limits, ProcessPool, Serial, Task, worker_number
 
 PARENT = Path(__file__).with_name("executor_parent.py")
 GIGABYTE = 1_000_000_000
@@ -324,3 +324,16 @@ def test_a_killed_worker_is_one_failure_and_is_replaced(tmp_path, wait_for):
 
     assert sorted(rest) == ["t1", "t2"]
     assert all(result.failure is None for result in rest.values())
+
+
+def number_of_worker(payload):
+    """Which worker this is; waits, so that both are hired."""
+    time.sleep(payload["wait_s"])
+    return worker_number()
+
+
+def test_the_workers_of_a_pool_are_numbered():
+    """From 0, without a gap; so two of them can begin at different ends."""
+    tasks = [Task(key=str(n), payload={"wait_s": 0.2}) for n in range(8)]
+    found = {result.value for result in ProcessPool(workers=2).run(number_of_worker, tasks)}
+    assert found == {0, 1}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from metastra.cells.detect import detect_nuclei_in_haematoxylin
+from metastra.cells.nuclei import Nuclei
 from metastra.cells.scratch import Scratch
 from metastra.encoders import (
     layout_features,
@@ -18,6 +21,7 @@ from metastra.encoders import (
 from metastra.encoders.encoder import EncoderCard, require_tiles
 from metastra.encoders.feature import Feature
 from metastra.encoders.tile_maps import TileMaps, prepare
+from metastra.executor import worker_number
 
 __all__ = ["FEATURES", "Morphology"]
 
@@ -81,6 +85,7 @@ class Morphology:
             precision="float32",
         )
         self._piles: list[Scratch] = []
+        self._compiled = False
 
     @property
     def card(self) -> EncoderCard:
@@ -109,6 +114,8 @@ class Morphology:
         features = np.empty((len(tiles), len(FEATURES)), np.float32)
         # a pile of memory for each call that runs at the same time
         scratch = self._piles.pop() if self._piles else Scratch()
+        if len(tiles) and not self._compiled:
+            self._compile(tiles[0], scratch)
         for number, tile in enumerate(tiles):
             with scratch.frame():
                 maps = prepare(np.ascontiguousarray(tile), self._card.mpp, scratch)
@@ -116,9 +123,40 @@ class Morphology:
         self._piles.append(scratch)
         return features
 
+    def _compile(self, tile: NDArray[np.uint8], scratch: Scratch) -> None:
+        """Compile, or load, what measures a tile; the numbers are thrown away.
+
+        After an installation that takes half a minute, once.  Workers side by side begin at
+        opposite ends, so that each finds in the cache what the other has compiled.
+        """
+        families = list(_FAMILIES)
+        if worker_number() % 2:
+            families.reverse()
+        with scratch.frame():
+            maps = prepare(np.ascontiguousarray(tile), self._card.mpp, scratch)
+            for family in families:
+                family(maps)
+        self._compiled = True
+
+
+def _nuclei(maps: TileMaps) -> Nuclei:
+    return detect_nuclei_in_haematoxylin(maps.haematoxylin, maps.mpp, scratch=maps.scratch)
+
+
+_FAMILIES: tuple[Callable[[TileMaps], object], ...] = (
+    texture_features.measure,
+    orientation_features.measure,
+    stain_features.measure,
+    _nuclei,
+    lambda maps: nucleus_features.measure(maps, _nuclei(maps)),
+    lambda maps: space_features.measure(maps, _nuclei(maps)),
+    lambda maps: layout_features.measure(maps, _nuclei(maps)),
+)
+"""What is compiled apart, what takes longest first and last."""
+
 
 def _measure(maps: TileMaps) -> NDArray[np.float64]:
-    nuclei = detect_nuclei_in_haematoxylin(maps.haematoxylin, maps.mpp, scratch=maps.scratch)
+    nuclei = _nuclei(maps)
     return np.concatenate(
         [
             stain_features.measure(maps),

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from metastra.executor.pool import ProcessPool
 from metastra.executor.serial import Serial
-from metastra.executor.signs import beat
+from metastra.executor.signs import beat, worker_number
 from metastra.executor.tasks import Cause, Executor, Failure, Limits, Result, Task, TaskFunction
 
 __all__ = [
@@ -29,4 +29,5 @@ __all__ = [
     "Task",
     "TaskFunction",
     "beat",
+    "worker_number",
 ]

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from metastra.executor.signs import WORKER
 from metastra.executor.tasks import Limits, Task
 from metastra.executor.wire import Frames, pack
 
@@ -41,6 +42,8 @@ class Child:
         Of each task.
     threads : int
         How many threads numerical libraries may start in it.
+    number : int
+        Which of its pool it is, from 0.
 
     Attributes
     ----------
@@ -54,7 +57,7 @@ class Child:
         When its task began and when it last gave a sign of life, on the monotonic clock.
     """
 
-    def __init__(self, function: str, limits: Limits, *, threads: int) -> None:
+    def __init__(self, function: str, limits: Limits, *, threads: int, number: int = 0) -> None:
         self._limits = limits
         self._frames = Frames()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
@@ -72,7 +75,7 @@ class Child:
                 stdout=self._log,
                 stderr=self._log,
                 pass_fds=(theirs.fileno(),),
-                env=_environment(threads),
+                env=_environment(threads, number),
                 # Ctrl-C at a terminal goes to the parent alone.
                 process_group=0,
             )
@@ -203,10 +206,11 @@ class Child:
         self._log.close()
 
 
-def _environment(threads: int) -> dict[str, str]:
+def _environment(threads: int, number: int) -> dict[str, str]:
     ours = dict(os.environ)
     ours["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     ours.update(dict.fromkeys(_THREADS, str(threads)))
+    ours[WORKER] = str(number)
     # Each further arena of malloc would take 64 MB of the address space.
     ours["MALLOC_ARENA_MAX"] = "2"
     return ours

@@ -128,7 +128,12 @@ class _Crew:
         starting = sum(not child.ready for child in self._children)
         wanted = min(self._pool.workers - busy, len(self._waiting))
         for _ in range(wanted - starting):
-            child = Child(self._function, self._pool.limits, threads=self._pool.threads)
+            child = Child(
+                self._function,
+                self._pool.limits,
+                threads=self._pool.threads,
+                number=len(self._children),
+            )
             self._children.add(child)
             self._selector.register(child.channel, selectors.EVENT_READ, child)
         return bool(self._waiting or busy)

@@ -1,12 +1,16 @@
-"""Signs of life that a long task gives, so that a hang is told from hard work."""
+"""What a task and its pool tell each other: signs of life, and which worker this is."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["beat", "listen"]
+__all__ = ["WORKER", "beat", "listen", "worker_number"]
+
+WORKER = "METASTRA_WORKER"
+"""Variable of the environment that numbers the workers of a pool."""
 
 Listener = Callable[[int, int], None]
 
@@ -30,6 +34,22 @@ def beat(done: int = 0, total: int = 0) -> None:
     listener = _LISTENER.get()
     if listener is not None:
         listener(done, total)
+
+
+def worker_number() -> int:
+    """Say which worker of its pool this process is, for those who share work without talking.
+
+    Returns
+    -------
+    int
+        From 0; 0 outside a pool too.
+
+    Examples
+    --------
+    >>> worker_number()
+    0
+    """
+    return int(os.environ.get(WORKER, "0"))
 
 
 @contextmanager
