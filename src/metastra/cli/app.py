@@ -29,6 +29,7 @@ from metastra.cli import (
     train_encoder,
     verify,
     why,
+    withdraw,
 )
 from metastra.version import VERSION
 
@@ -69,6 +70,7 @@ for _module in (
     predict,
     explain,
     why,
+    withdraw,
     extract,
     train_encoder,
     slide_vectors,

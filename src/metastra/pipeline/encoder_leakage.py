@@ -15,7 +15,7 @@ from metastra.pipeline.encoders_chosen import study_choice
 from metastra.storage import parse_json
 from metastra.study.study import Study
 
-__all__ = ["refuse_external_in_training"]
+__all__ = ["refuse_external_in_training", "training_sources"]
 
 
 def refuse_external_in_training(study: Study, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -38,16 +38,13 @@ def refuse_external_in_training(study: Study, rows: Sequence[Mapping[str, Any]])
     ConfigError
         If the record of the training is damaged.
     """
-    choice = study_choice(study)
-    if choice.name in encoder_names():
-        return
-    seen = _sources(find_weights(choice.name, choice.folder).folder / TRAINING)
+    seen = training_sources(study)
     roles = {section.name: section.role for section in study.cohort}
     problems = [
         problem(
             "LK008",
             f"slide of the {roles[row['cohort']]} cohort {row['cohort']}; "
-            f"encoder {choice.name!r} was trained on it",
+            f"encoder {study.slides.encoder!r} was trained on it",
             where=Where(file=row["slide"]),
         )
         for row in rows
@@ -55,6 +52,30 @@ def refuse_external_in_training(study: Study, rows: Sequence[Mapping[str, Any]])
     ]
     if problems:
         raise DataError("the encoder has seen what it would be judged on", problems)
+
+
+def training_sources(study: Study) -> frozenset[str]:
+    """Give the slides on which a study's encoder was trained, as far as its folder says.
+
+    Parameters
+    ----------
+    study : Study
+        With its encoder.
+
+    Returns
+    -------
+    frozenset of str
+        Digests of their content; empty for an encoder without weights or without a record.
+
+    Raises
+    ------
+    ConfigError
+        If the record of the training is damaged, or the weights are not found.
+    """
+    choice = study_choice(study)
+    if choice.name in encoder_names():
+        return frozenset()
+    return _sources(find_weights(choice.name, choice.folder).folder / TRAINING)
 
 
 def _sources(path: Path) -> frozenset[str]:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from metastra.cohort.check import CheckReport, check_study, study_pseudonyms
+from metastra.digest import digest_value
 from metastra.pseudonyms import Pseudonyms
 from metastra.study.load import load_study
 from metastra.study.study import Study
 
-__all__ = ["OpenedStudy", "open_study"]
+__all__ = ["OpenedStudy", "key_digest", "open_study"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,22 @@ class OpenedStudy:
             With every problem.
         """
         return check_study(self.study, self.pseudonyms)
+
+
+def key_digest(pseudonyms: Pseudonyms) -> str:
+    """Tell one key of pseudonyms from another, without giving it away.
+
+    Parameters
+    ----------
+    pseudonyms : Pseudonyms
+        Of a study.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits, of the pseudonym of a made-up patient.
+    """
+    return digest_value(pseudonyms.patient("metastra"))
 
 
 def open_study(path: Path, key: Path | None = None) -> OpenedStudy:

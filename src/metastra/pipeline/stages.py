@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from metastra.cohort.withdrawn import withdrawn_path
-from metastra.digest import digest_value
 from metastra.pipeline.explain_stage import EXPLANATION_STAGE
 from metastra.pipeline.features_stage import (
     features_failed,
@@ -13,6 +12,7 @@ from metastra.pipeline.features_stage import (
     features_lost,
     features_recipe_of_stage,
 )
+from metastra.pipeline.opening import key_digest
 from metastra.pipeline.qc_stage import has_slides_to_assess, qc_failed, qc_files, qc_recipe
 from metastra.pipeline.reference_stage import REFERENCE_STAGE
 from metastra.pipeline.report_stage import SHOWN_PRODUCTS, report_files, report_recipe
@@ -39,9 +39,7 @@ def _cohort_recipe(work: Workshop) -> Recipe:
     parents: dict[str, Parent] = {
         "study": value_parent("study", study.digest),
         # pseudonyms stand in the cohort: another key makes another cohort
-        "pseudonyms": value_parent(
-            "pseudonym key", digest_value(work.opened.pseudonyms.patient("metastra"))
-        ),
+        "pseudonyms": value_parent("pseudonym key", key_digest(work.opened.pseudonyms)),
     }
     for section, kind, path in study.tables():
         parents[f"{section.name}/{kind}"] = file_parent(run_dir, resolve_path(study, path))

@@ -36,6 +36,7 @@ from metastra.storage.product import remove_product, write_product
 from metastra.storage.reading import open_product, read_product_bytes, read_product_json
 from metastra.storage.records import (
     file_parent,
+    half_written,
     owner_of,
     product_names,
     product_parent,
@@ -69,6 +70,7 @@ __all__ = [
     "explain",
     "file_ops",
     "file_parent",
+    "half_written",
     "hold",
     "is_complete",
     "json_bytes",

@@ -66,6 +66,8 @@ class Opening:
         Opening or None
             None if the bytes are not exactly those of an opening.
         """
+        if b'"opening"' not in data:
+            return None  # tens of thousands of completion records are looked at this way
         try:
             document = parse_json(data)["opening"]
             # Cleaned, because these files will be removed: no way may lead out of the run.

@@ -35,7 +35,7 @@ from metastra.storage.migrations import refuse_newer
 from metastra.storage.names import clean_files, clean_name, record_path
 from metastra.storage.opening import Opening, read_opening
 from metastra.storage.part import Write
-from metastra.storage.records import owner_of, read_record
+from metastra.storage.records import owners_of, read_record
 from metastra.version import VERSION
 
 __all__ = ["remove_product", "write_product"]
@@ -194,13 +194,13 @@ def _open(run_dir: Path, name: str, files: AbstractSet[str]) -> None:
 
 
 def _remove_files(run_dir: Path, files: AbstractSet[str]) -> None:
-    for file in sorted(files):
-        path = run_dir / file
-        # After a kill another product may have taken the name.
-        if os.path.lexists(path) and owner_of(run_dir, file) is None:
-            with explained(path):
-                file_ops().unlink(path)
-                file_ops().sync_folder(path.parent)
+    there = [file for file in sorted(files) if os.path.lexists(run_dir / file)]
+    # After a kill another product may have taken the name.
+    taken = owners_of(run_dir, there)
+    for path in (run_dir / file for file in there if file not in taken):
+        with explained(path):
+            file_ops().unlink(path)
+            file_ops().sync_folder(path.parent)
 
 
 def _same_already(run_dir: Path, manifest: Manifest) -> Manifest | None:
@@ -225,11 +225,10 @@ def _refuse_to_replace_newer(run_dir: Path, name: str) -> None:
 
 
 def _refuse_taken(run_dir: Path, manifest: Manifest, known: AbstractSet[str]) -> None:
-    for file in manifest.files:
-        if file in known or not os.path.lexists(run_dir / file):
-            continue
-        owner = owner_of(run_dir, file)
-        if owner is not None and owner != manifest.name:
+    new = [file for file in manifest.files if file not in known]
+    owners = owners_of(run_dir, [file for file in new if os.path.lexists(run_dir / file)])
+    for file, owner in owners.items():
+        if owner != manifest.name:
             raise ConfigError(
                 f"product {manifest.name!r}: the file {file!r} belongs to product {owner!r}; "
                 "give one of them another name"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from metastra.digest import digest_file
 from metastra.errors import ConfigError, DigestMismatch, IntegrityError, SchemaError
+from metastra.storage.encode import json_bytes
 from metastra.storage.failures import explained
 from metastra.storage.manifest import Manifest, Origin, Parent
 from metastra.storage.migrations import refuse_newer
@@ -17,7 +19,9 @@ from metastra.storage.opening import Opening, read_opening
 __all__ = [
     "file_parent",
     "finished_record",
+    "half_written",
     "owner_of",
+    "owners_of",
     "product_names",
     "product_parent",
     "read_record",
@@ -121,11 +125,40 @@ def product_names(run_dir: Path) -> tuple[str, ...]:
     >>> product_names(Path("no such run"))
     ()
     """
+    return tuple(name for name in _recorded(run_dir) if read_opening(run_dir, name) is None)
+
+
+def half_written(run_dir: Path) -> tuple[str, ...]:
+    """List the products that are being written or removed, or were when a process was killed.
+
+    Parameters
+    ----------
+    run_dir : Path
+        The run folder.
+
+    Returns
+    -------
+    tuple of str
+        Sorted; for who holds the folder, all of them are left over from a kill.
+
+    Raises
+    ------
+    ConfigError
+        If the records may not be listed.
+
+    Examples
+    --------
+    >>> half_written(Path("no such run"))
+    ()
+    """
+    return tuple(name for name in _recorded(run_dir) if read_opening(run_dir, name) is not None)
+
+
+def _recorded(run_dir: Path) -> list[str]:
     folder = records_folder(run_dir)
     with explained(folder):
         found = [path for path in folder.rglob("*.json") if not path.name.startswith(".")]
-    names = sorted(path.relative_to(folder).as_posix().removesuffix(".json") for path in found)
-    return tuple(name for name in names if read_opening(run_dir, name) is None)
+    return sorted(path.relative_to(folder).as_posix().removesuffix(".json") for path in found)
 
 
 def owner_of(run_dir: Path, file: str) -> str | None:
@@ -153,13 +186,47 @@ def owner_of(run_dir: Path, file: str) -> str | None:
     >>> owner_of(Path("no such run"), "cohort.csv") is None
     True
     """
-    file = clean_name(file, what="file")
-    for name in product_names(run_dir):
-        with contextlib.suppress(IntegrityError, SchemaError):
-            manifest = read_record(run_dir, name)
-            if manifest is not None and file in manifest.files:
-                return name
-    return None
+    return owners_of(run_dir, [file]).get(clean_name(file, what="file"))
+
+
+def owners_of(run_dir: Path, files: Iterable[str]) -> dict[str, str]:
+    """Find the products that some files of the run belong to, in one pass over the records.
+
+    Parameters
+    ----------
+    run_dir : Path
+        The run folder.
+    files : iterable of str
+        Relative to the run folder.
+
+    Returns
+    -------
+    dict of str to str
+        From a file to its product; files that no readable record names are not in it.
+
+    Raises
+    ------
+    ConfigError
+        If a name is refused, or the records may not be listed.
+
+    Examples
+    --------
+    >>> owners_of(Path("no such run"), ["cohort.csv"])
+    {}
+    """
+    written = {
+        name: json_bytes(name).strip() for name in (clean_name(f, what="file") for f in files)
+    }
+    owners: dict[str, str] = {}
+    for product in _recorded(run_dir) if written else ():
+        # a record is only read as one where it holds the name: there may be tens of thousands
+        with contextlib.suppress(OSError, IntegrityError, SchemaError):
+            data = record_path(run_dir, product).read_bytes()
+            named = [name for name, needle in written.items() if needle in data]
+            manifest = read_record(run_dir, product) if named else None
+            if manifest is not None:
+                owners |= {name: product for name in named if name in manifest.files}
+    return owners
 
 
 def product_parent(run_dir: Path, name: str) -> Parent:
