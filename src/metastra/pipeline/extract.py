@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from metastra.encoders.choice import EncoderChoice
-from metastra.encoders.encoder import EncoderCard
 from metastra.errors import ConfigError
 from metastra.executor import Executor, ProcessPool
 from metastra.extraction.batch import SlideFate, extract_all
@@ -19,24 +16,20 @@ from metastra.extraction.job import SlideJob, spec_for
 from metastra.extraction.naming import name_slides
 from metastra.extraction.quarantine import Quarantine
 from metastra.extraction.shard import Shard
-from metastra.extraction.slide import QUALITY_RULE
 from metastra.pipeline.encoders_chosen import limits_for, settled
+from metastra.pipeline.extract_summary import ExtractSummary, leave_manifest
 from metastra.pipeline.qc_review import not_met, review_of
 from metastra.pipeline.slide_regions import regions_of
 from metastra.slides.folders import folders_not_entered, slide_files
 from metastra.slides.resolution import require_mpp
-from metastra.storage import csv_bytes, hold, json_bytes, sweep_orphans, write_bytes
+from metastra.storage import hold, sweep_orphans
 from metastra.tiles.grid import TileSpec
 from metastra.tissue.geojson import RegionOrigin
-from metastra.version import VERSION
 
-__all__ = ["ExtractRequest", "ExtractSummary", "extract"]
+__all__ = ["ExtractRequest", "extract"]
 
-MANIFEST = "extract.json"
-TABLE = "extract.csv"
 _ORPHAN_AGE_S = 3600.0
 """Of a half file beside which other workers may be at work."""
-_STATES = ("done", "excluded", "failed", "not begun")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,95 +111,6 @@ class ExtractRequest:
         return ProcessPool(workers=self.workers, limits=limits, tell=tell)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExtractSummary:
-    """What became of the slides.
-
-    Parameters
-    ----------
-    out : Path
-        Folder of the feature files.
-    card : EncoderCard
-        Of the encoder.
-    spec : TileSpec
-        How the slides were tiled.
-    fates : tuple of SlideFate
-        In the order in which the slides were named.
-    shard : Shard or None
-        The share of the slides that these are.
-    """
-
-    out: Path
-    card: EncoderCard
-    spec: TileSpec
-    fates: tuple[SlideFate, ...] = field(default_factory=tuple)
-    shard: Shard | None = None
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Slides by what became of them."""
-        found = Counter(fate.state for fate in self.fates)
-        return {state: found[state] for state in _STATES}
-
-    def lines(self) -> list[str]:
-        """Say what was done, a line for each slide.
-
-        Returns
-        -------
-        list of str
-            For a person.
-        """
-        width = max([len(fate.job.shown) for fate in self.fates] or [0])
-        lines = [f"{fate.job.shown:<{width}}  {_line(fate)}" for fate in self.fates]
-        told = ", ".join(f"{count} {state}" for state, count in self.counts.items() if count)
-        lines.append(f"{len(self.fates)} slides: {told or 'none'}")
-        seconds = sum(fate.wall_s for fate in self.fates if fate.outcome and fate.outcome.made)
-        tiles = sum(
-            fate.outcome.n_tiles for fate in self.fates if fate.outcome and fate.outcome.made
-        )
-        peak = max([fate.peak_bytes for fate in self.fates] or [0])
-        if tiles and seconds:
-            lines.append(
-                f"{tiles} tiles at {tiles / seconds:.0f} tiles/s and worker, "
-                f"at most {peak / 1e6:.0f} MB a worker"
-            )
-            lines.append(f"the encoder waited for tiles {self.waited:.0%} of its time")
-        lines.append(f"features: {self.out}")
-        return lines
-
-    @property
-    def waited(self) -> float:
-        """Share of the encoder's time in which it waited for tiles; 0 where nothing was made."""
-        seconds = [fate.outcome.seconds for fate in self.fates if fate.outcome]
-        waiting, encoding = (
-            sum(each.get(step, 0.0) for each in seconds) for step in ("waiting", "encoding")
-        )
-        return waiting / (waiting + encoding) if waiting + encoding else 0.0
-
-    def to_json(self) -> dict[str, Any]:
-        """Write the summary as plain values; nothing in it depends on when or how fast it ran.
-
-        Returns
-        -------
-        dict
-            Strict JSON, as it stands in ``extract.json``.
-        """
-        return {
-            "metastra": VERSION,
-            **({} if self.shard is None else {"shard": str(self.shard)}),
-            "encoder": self.card.to_json(),
-            "tiles": {
-                "target_mpp": self.spec.target_mpp,
-                "tile_px": self.spec.tile_px,
-                "side_um": self.spec.side_um,
-            },
-            "quality": QUALITY_RULE,
-            "counts": self.counts,
-            "slides": [_plain(fate) for fate in self.fates],
-            "research_use": "Research use only. Not for diagnosis or treatment.",
-        }
-
-
 def extract(
     request: ExtractRequest,
     *,
@@ -269,7 +173,7 @@ def extract(
     with hold(request.out, wait_s=request.wait_s, shared=request.shard is not None):
         sweep_orphans(request.out, older_than_s=0 if request.shard is None else _ORPHAN_AGE_S)
         with contextlib.ExitStack() as last:
-            last.callback(lambda: _leave_manifest(summary()))
+            last.callback(lambda: leave_manifest(summary()))
             for fate in extract_all(executor, jobs):
                 fates[fate.job.name] = fate
     digests = [fate.outcome.slide_digest for fate in fates.values() if fate.outcome is not None]
@@ -306,69 +210,3 @@ def _jobs(request: ExtractRequest, spec: TileSpec) -> list[SlideJob]:
         )
         for name, path in named.items()
     ]
-
-
-def _leave_manifest(summary: ExtractSummary) -> None:
-    manifest, table = summary.out / MANIFEST, summary.out / TABLE
-    if summary.shard is not None:
-        manifest = manifest.with_stem(f"{manifest.stem}-{summary.shard.label}")
-        table = table.with_stem(f"{table.stem}-{summary.shard.label}")
-    write_bytes(manifest, json_bytes(summary.to_json()))
-    header = ["SLIDE", "state", "n_tiles", "n_grid", "mpp_x", "mpp_y", "reason"]
-    rows = []
-    for fate in summary.fates:
-        outcome = fate.outcome
-        numbers: list[Any] = [None] * 4
-        if outcome is not None:
-            numbers = [outcome.n_tiles, outcome.n_grid, *outcome.mpp]
-        rows.append([fate.job.shown, fate.state, *numbers, _reason(fate)])
-    write_bytes(table, csv_bytes(header, rows))
-
-
-def _reason(fate: SlideFate) -> str:
-    if fate.failure is not None:
-        return "; ".join(f"{item.code} {item.found}" for item in fate.failure.problems)
-    return fate.outcome.excluded if fate.outcome is not None else ""
-
-
-def _line(fate: SlideFate) -> str:
-    outcome = fate.outcome
-    if fate.failure is not None:
-        return "failed    " + "; ".join(
-            f"{item.code} {item.found}" + (f" → {item.hint}" if item.hint else "")
-            for item in fate.failure.problems
-        )
-    if outcome is None:
-        return "not begun"
-    if outcome.excluded:
-        return f"excluded  {outcome.excluded}"
-    lost = ", ".join(f"{count} by {code}" for code, count in sorted(outcome.dropped.items()))
-    known = "" if outcome.made else ", up to date"
-    return f"done      {outcome.n_tiles} of {outcome.n_grid} tiles{known}" + (
-        f" (dropped: {lost})" if lost else ""
-    )
-
-
-def _plain(fate: SlideFate) -> dict[str, Any]:
-    outcome, failure = fate.outcome, fate.failure
-    values: dict[str, Any] = {"slide": fate.job.shown, "state": fate.state}
-    if outcome is not None:
-        values |= {
-            "features": f"{fate.job.prefix}{outcome.name}.h5",
-            "n_tiles": outcome.n_tiles,
-            "n_grid": outcome.n_grid,
-            "dropped": dict(sorted(outcome.dropped.items())),
-            "excluded": outcome.excluded or None,
-            "mpp": list(outcome.mpp),
-            "mpp_source": outcome.mpp_source,
-            "reading": outcome.reading or None,
-            "slide_digest": outcome.slide_digest,
-            "digest": outcome.digest,
-        }
-    if failure is not None:
-        values |= {
-            "cause": failure.cause.value,
-            "kind": failure.kind,
-            "problems": [item.to_json() for item in failure.problems],
-        }
-    return values
