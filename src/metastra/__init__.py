@@ -8,11 +8,16 @@ The names below are loaded when they are first used, so that ``import metastra``
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from metastra.kernels import settle
 from metastra.version import VERSION
 
 __version__ = VERSION
+
+# before any kernel is loaded: numba refuses them where it finds no folder that it may write
+settle(Path(__file__).parent)
 
 _HOME = {
     "Cohort": "metastra.cohort.cohort",

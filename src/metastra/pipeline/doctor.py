@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from metastra.kernels import VARIABLE, find_room
 from metastra.version import VERSION
 
 __all__ = ["Finding", "State", "examine"]
@@ -151,7 +152,19 @@ def _machine(folder: Path) -> list[Finding]:
         )
     )
     findings.append(_writable(existing))
+    findings.append(_kernels())
     return findings
+
+
+def _kernels() -> Finding:
+    """Say where compiled kernels are kept, which numba has to write once."""
+    room = find_room(Path(__file__).parents[1], os.environ)
+    return Finding(
+        name="compiled kernels",
+        state=State.OK if room.folder else State.PROBLEM,
+        found=f"kept in {room.folder}" if room.folder else "no folder for them can be written",
+        remedy="" if room.folder else f"set {VARIABLE} to a folder that only you may write",
+    )
 
 
 def _memory_gb() -> float:

@@ -45,7 +45,10 @@ class Floor:
 
 
 FLOORS: tuple[Floor, ...] = (
-    Floor(name="ground: words", shared=("errors", "units", "digest", "progress", "version")),
+    Floor(
+        name="ground: words",
+        shared=("errors", "units", "digest", "progress", "version", "kernels"),
+    ),
     Floor(
         name="ground: catalogue, executor, keys",
         shared=("catalogue", "executor", "pseudonyms", "signing"),
