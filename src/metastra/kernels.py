@@ -84,7 +84,7 @@ def settle(package: Path) -> None:
     if "numba" in sys.modules:
         from numba.core import config
 
-        config.CACHE_DIR = str(room.folder)
+        config.reload_config()  # type: ignore[no-untyped-call]
     log.warning(
         "neither the installation nor ~/.cache can be written: compiled kernels are kept in %s; "
         "set %s to a folder that only you may write to keep them longer",
