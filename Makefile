@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 # A shared machine with more threads than cores must not spin (see docs/explanation/reproducibility.md).
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test test-fast lint types docs record bench clean
+.PHONY: demo test test-fast lint types docs record bench wheelhouse wheelhouse-check clean
 
 $(VENV)/.core: pyproject.toml constraints-cpu.txt
 	$(PYTHON) -m venv $(VENV)
@@ -50,5 +50,15 @@ record: $(VENV)/.dev  ## the long checks whose results are committed in docs/rec
 	$(BIN)/python -m benchmarks.recovery
 	$(BIN)/python -m benchmarks.own_encoder --record
 
+# what an offline installation brings besides the core; packages whose unlisted licence you have read
+EXTRAS ?= learn,xlsx
+ACCEPT ?=
+
+wheelhouse: $(VENV)/.core  ## an installation for machines without a network, in wheelhouse/
+	$(BIN)/python -m offline --out wheelhouse --extras '$(EXTRAS)' --accept '$(ACCEPT)'
+
+wheelhouse-check:  ## install it and run the demo with the network off, as an ordinary user
+	offline/try_offline.sh wheelhouse README.md
+
 clean:
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf wheelhouse $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache

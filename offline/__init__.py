@@ -1,0 +1,1 @@
+"""An installation without a network: `make wheelhouse` (see docs/how-to/install-offline.md)."""
