@@ -29,3 +29,11 @@ def test_a_folder_that_is_not_there_yet_is_judged_by_its_parent(metastra, tmp_pa
     done = metastra("doctor", tmp_path / "a" / "b")
     assert "can be written" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_whole_installation_is_in_order(metastra, tmp_path):
+    """What the tests run in has every core package, and kernels have a place."""
+    done = metastra("doctor", tmp_path, "--json")
+    found = {item["name"]: item for item in json.loads(done.stdout)["findings"]}
+    assert found["core packages"]["state"] == "ok", found["core packages"]
+    assert found["compiled kernels"]["found"].startswith("kept in /")

@@ -30,6 +30,7 @@ _EXTRAS: dict[str, dict[str, str]] = {
 _IMPORT_NAME = {
     "openslide-python": "openslide",
     "openslide-bin": "openslide_bin",
+    "pillow": "PIL",
 }
 _LOW_DISK_GB = 5.0
 
