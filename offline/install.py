@@ -79,9 +79,9 @@ def _numbers(version):
 
 
 def environment():
-    """Take the caller's environment without what steers pip or Python."""
+    """Take the caller's environment without what steers pip or Python, or what pip would start."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "PYTHON"))}
-    return {**kept, "PIP_CONFIG_FILE": os.devnull}
+    return {**kept, "PIP_CONFIG_FILE": os.devnull, "PATH": "/usr/bin:/bin"}
 
 
 def install(target):
