@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from metastra.cli.console import RESEARCH_USE, print_json, result, say
-from metastra.cli.encoders import Engine, Weights
 from metastra.cli.exits import Exit, verb
 from metastra.cli.options import (
     AsJson,
@@ -28,7 +27,33 @@ _Slides = Annotated[
     typer.Argument(metavar="SLIDE...", help="Slides; a folder stands for the files in it."),
 ]
 _Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the feature files.")]
-_Encoder = Annotated[str, typer.Option(metavar="NAME", help="What turns a tile into features.")]
+_Encoder = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="What turns a tile into features, morphology by default; give it again for more "
+        "encoders, which then see each tile once and have a folder each.",
+        show_default=False,
+    ),
+]
+_Weights = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="DIR",
+        help="Folder of the encoder's weights; by default the one of its name among your encoders. "
+        "Of several encoders once for each that takes weights, in their order, or NAME=DIR.",
+        show_default=False,
+    ),
+]
+_Engine = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ENGINE",
+        help="Engine and precision, for instance torch-bfloat16, or auto for the fastest here; by "
+        "default the encoder's own. Of several encoders as --weights.",
+        show_default=False,
+    ),
+]
 _TargetMpp = Annotated[
     float | None,
     typer.Option(metavar="MPP", help="µm per pixel of the tiles; the encoder's own by default."),
@@ -71,9 +96,9 @@ def register(app: typer.Typer) -> None:
     def extract(
         slides: _Slides,
         out: _Out,
-        encoder: _Encoder = "morphology",
-        weights: Weights = None,
-        engine: Engine = "",
+        encoder: _Encoder = None,
+        weights: _Weights = None,
+        engine: _Engine = None,
         target_mpp: _TargetMpp = None,
         tile_px: _TilePx = None,
         slide_mpp: _SlideMpp = None,
@@ -94,14 +119,17 @@ def register(app: typer.Typer) -> None:
         from metastra.extraction.shard import Shard
         from metastra.pipeline.extract import ExtractRequest
         from metastra.pipeline.extract import extract as run
+        from metastra.pipeline.several_encoders import deal_choices
         from metastra.progress import automatic_progress, use_progress
 
+        first, *others = deal_choices(encoder or ["morphology"], weights or (), engine or ())
         request = ExtractRequest(
             slides=tuple(slides),
             out=out,
-            encoder=encoder,
-            weights=weights,
-            engine=engine,
+            encoder=first.name,
+            weights=first.folder,
+            engine=first.engine,
+            also=tuple(others),
             target_mpp=target_mpp,
             tile_px=tile_px,
             slide_mpp=slide_mpp,

@@ -59,6 +59,23 @@ class SlideFate:
             return "not begun"
         return "excluded" if self.outcome.excluded else "done"
 
+    def each(self) -> tuple[SlideFate, ...]:
+        """Tell the encoders of a pass apart.
+
+        Returns
+        -------
+        tuple of SlideFate
+            One for each encoder, without `also`; a failure is that of all.
+        """
+        jobs = (self.job, *self.job.also)
+        found: tuple[SlideOutcome | None, ...] = (None,) * len(jobs)
+        if self.outcome is not None:
+            found = (replace(self.outcome, also=()), *self.outcome.also)
+        return tuple(
+            replace(self, job=replace(job, also=()), outcome=outcome)
+            for job, outcome in zip(jobs, found, strict=True)
+        )
+
 
 def extract_all(executor: Executor, jobs: Sequence[SlideJob]) -> Iterator[SlideFate]:
     """Extract slides; one that fails is named, the rest goes on.
@@ -68,7 +85,7 @@ def extract_all(executor: Executor, jobs: Sequence[SlideJob]) -> Iterator[SlideF
     executor : Executor
         Runs them.
     jobs : sequence of SlideJob
-        With different names.
+        With different keys.
 
     Yields
     ------
@@ -82,13 +99,12 @@ def extract_all(executor: Executor, jobs: Sequence[SlideJob]) -> Iterator[SlideF
     KeyboardInterrupt
         After Ctrl-C, when the slides that were at work are yielded.
     """
-    by_name = {job.name: job for job in jobs}
-    tasks = [Task(key=job.name, payload=job.to_plain()) for job in jobs]
-    steps = track(
-        executor.run(extract_task, tasks), label="extract", unit="slides", total=len(tasks)
-    )
+    by_key = {job.key: job for job in jobs}
+    tasks = [Task(key=job.key, payload=job.to_plain()) for job in jobs]
+    unit = "passes" if any(job.task for job in jobs) else "slides"
+    steps = track(executor.run(extract_task, tasks), label="extract", unit=unit, total=len(tasks))
     for result in steps:
-        fate = _fate(by_name[result.key], result)
+        fate = _fate(by_key[result.key], result)
         if fate.state == "failed":
             steps.fail()
         elif fate.state == "excluded":

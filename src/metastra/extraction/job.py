@@ -61,6 +61,8 @@ class SlideJob:
         review table; this one is affected only if it is among them.
     also : tuple of SlideJob
         The same tiles of the same slide for other encoders, to be read in the same pass.
+    task : str
+        Key of the task, where a slide has several; empty for its name.
 
     Examples
     --------
@@ -89,6 +91,7 @@ class SlideJob:
     stain: str = ""
     overridden: tuple[str, ...] = ()
     also: tuple[SlideJob, ...] = ()
+    task: str = ""
 
     def __post_init__(self) -> None:
         # a job that comes from another process has lists here
@@ -97,6 +100,11 @@ class SlideJob:
         object.__setattr__(self, "also", tuple(others))
         if not self.shown:
             object.__setattr__(self, "shown", Path(self.path).name)
+
+    @property
+    def key(self) -> str:
+        """Of the task."""
+        return self.task or self.name
 
     @property
     def spec(self) -> TileSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -172,27 +173,29 @@ def contract_choice(contract: SlideContract, weights: Path | None = None) -> Enc
     return EncoderChoice(name=contract.encoder, weights=folder, engine=engine)
 
 
-def limits_for(choice: EncoderChoice) -> Limits:
+def limits_for(*choices: EncoderChoice) -> Limits:
     """Say what the process of one slide may take.
 
     Parameters
     ----------
-    choice : EncoderChoice
+    *choices : EncoderChoice
         That the slide is encoded by.
 
     Returns
     -------
     Limits
-        With room for the weights and the libraries of an encoder that has weights.
+        With room for the weights and the libraries of the encoders that have weights.
     """
-    if choice.name in encoder_names():
+    sizes = []
+    for choice in choices:
+        if choice.name in encoder_names():
+            continue
+        # where there are none, that is said by whoever needs them; feature files do without
+        with contextlib.suppress(MetastraError):
+            sizes.append(find_weights(choice.name, choice.folder).file.stat().st_size)
+    if not sizes:
         return LIMITS
-    try:
-        size = find_weights(choice.name, choice.folder).file.stat().st_size
-    except MetastraError:
-        # said by whoever needs the weights; feature files do without
-        return LIMITS
-    return replace(LIMITS, memory_bytes=_NETWORK_BYTES + _COPIES * size)
+    return replace(LIMITS, memory_bytes=_NETWORK_BYTES + _COPIES * sum(sizes))
 
 
 def _card_before(run_dir: Path) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,11 +19,11 @@ from metastra.extraction.shard import Shard
 from metastra.pipeline.encoders_chosen import limits_for, settled
 from metastra.pipeline.extract_summary import ExtractSummary, leave_manifest
 from metastra.pipeline.qc_review import not_met, review_of
+from metastra.pipeline.several_encoders import TileGroup, passes_told, tile_groups
 from metastra.pipeline.slide_regions import regions_of
 from metastra.slides.folders import folders_not_entered, slide_files
 from metastra.slides.resolution import require_mpp
 from metastra.storage import hold, sweep_orphans
-from metastra.tiles.grid import TileSpec
 from metastra.tissue.geojson import RegionOrigin
 
 __all__ = ["ExtractRequest", "extract"]
@@ -46,6 +46,8 @@ class ExtractRequest:
         Name of the encoder.
     weights, engine : Path or None, str
         Folder of its weights, engine and precision; its own where they are not given.
+    also : tuple of EncoderChoice
+        More encoders; each one's files then lie in a folder of its name.
     target_mpp, tile_px : float or None, int or None
         Of the tiles; the encoder's own where None.
     slide_mpp : float or None
@@ -74,6 +76,7 @@ class ExtractRequest:
     encoder: str = "morphology"
     weights: Path | None = None
     engine: str = ""
+    also: tuple[EncoderChoice, ...] = ()
     target_mpp: float | None = None
     tile_px: int | None = None
     slide_mpp: float | None = None
@@ -92,6 +95,11 @@ class ExtractRequest:
         folder = "" if self.weights is None else str(self.weights.absolute())
         return EncoderChoice(name=self.encoder, weights=folder, engine=self.engine)
 
+    @property
+    def choices(self) -> tuple[EncoderChoice, ...]:
+        """All encoders."""
+        return (self.choice, *self.also)
+
     def pool(self, tell: Callable[[str], None] | None) -> ProcessPool:
         """Make the executor.
 
@@ -105,7 +113,7 @@ class ExtractRequest:
         ProcessPool
             With the limits of this request.
         """
-        limits = limits_for(self.choice)
+        limits = limits_for(*self.choices)
         if self.memory_bytes is not None:
             limits = replace(limits, memory_bytes=self.memory_bytes)
         return ProcessPool(workers=self.workers, limits=limits, tell=tell)
@@ -151,16 +159,24 @@ def extract(
     require_mpp(request.slide_mpp)
     if tell is not None and (note := folders_not_entered(request.slides)):
         tell(note)
-    request = replace(request, engine=settled(request.choice, tell=tell).engine)
-    card = request.choice.card()
-    spec = spec_for(card, request.target_mpp, request.tile_px)
-    jobs = _jobs(request, spec)
+    choices = [settled(one, tell=tell) for one in request.choices]
+    cards = [one.card() for one in choices]
+    specs = [spec_for(card, request.target_mpp, request.tile_px) for card in cards]
+    groups = tile_groups(list(zip(choices, specs, strict=True)))
+    if tell is not None and request.also:
+        tell(passes_told(groups))
+    jobs = _jobs(request, groups)
     fates: dict[str, SlideFate] = {}
+    (card, spec), *others = zip(cards, specs, strict=True)
 
     def summary() -> ExtractSummary:
-        ordered = tuple(fates.get(job.name, SlideFate(job=job)) for job in jobs)
         return ExtractSummary(
-            out=request.out, card=card, spec=spec, fates=ordered, shard=request.shard
+            out=request.out,
+            card=card,
+            spec=spec,
+            others=tuple(others),
+            fates=tuple(fates.get(job.key, SlideFate(job=job)) for job in jobs),
+            shard=request.shard,
         )
 
     executor = Quarantine(
@@ -175,7 +191,7 @@ def extract(
         with contextlib.ExitStack() as last:
             last.callback(lambda: leave_manifest(summary()))
             for fate in extract_all(executor, jobs):
-                fates[fate.job.name] = fate
+                fates[fate.job.key] = fate
     digests = [fate.outcome.slide_digest for fate in fates.values() if fate.outcome is not None]
     unknown = not_met(review_of(request.review, request.out), digests)
     if tell is not None and unknown:
@@ -183,7 +199,7 @@ def extract(
     return summary()
 
 
-def _jobs(request: ExtractRequest, spec: TileSpec) -> list[SlideJob]:
+def _jobs(request: ExtractRequest, groups: Sequence[TileGroup]) -> list[SlideJob]:
     named = name_slides(slide_files(request.slides))
     decisions = review_of(request.review, request.out)
     overridden = tuple(sorted(one.slide for one in decisions if one.override))
@@ -192,21 +208,29 @@ def _jobs(request: ExtractRequest, spec: TileSpec) -> list[SlideJob]:
     if request.shard is not None:
         named = dict(request.shard.part(sorted(named.items())))
     regions = regions_of(request.region, {name: f"{name}.geojson" for name in named})
-    return [
-        SlideJob(
-            path=str(path),
+
+    def job(name: str, group: TileGroup, choice: EncoderChoice) -> SlideJob:
+        return SlideJob(
+            path=str(named[name]),
             name=name,
             folder=str(request.out),
-            encoder=request.choice.name,
-            weights=request.choice.weights,
-            engine=request.choice.engine,
-            target_mpp=spec.target_mpp,
-            tile_px=spec.tile_px,
+            prefix=f"{choice.name}/" if request.also else "",
+            encoder=choice.name,
+            weights=choice.weights,
+            engine=choice.engine,
+            target_mpp=group.spec.target_mpp,
+            tile_px=group.spec.tile_px,
             mpp=request.slide_mpp,
             region=regions.get(name),
             region_origin=request.region_origin,
             overridden=overridden,
             readers=max(1, len(os.sched_getaffinity(0)) // request.workers),
         )
-        for name, path in named.items()
-    ]
+
+    jobs = []
+    for name in named:
+        for group in groups:
+            first, *also = (job(name, group, choice) for choice in group.choices)
+            task = f"{group.label}-{name}" if len(groups) > 1 else ""
+            jobs.append(replace(first, also=tuple(also), task=task))
+    return jobs

@@ -20,6 +20,7 @@ __all__ = ["MANIFEST", "TABLE", "ExtractSummary", "leave_manifest"]
 MANIFEST = "extract.json"
 TABLE = "extract.csv"
 _STATES = ("done", "excluded", "failed", "not begun")
+_WORST_FIRST = ("failed", "not begun", "done", "excluded")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,9 @@ class ExtractSummary:
     spec : TileSpec
         How the slides were tiled.
     fates : tuple of SlideFate
-        In the order in which the slides were named.
+        In the order in which the slides were named; of several encoders one for each pass.
+    others : tuple of (EncoderCard, TileSpec)
+        Of all encoders but the first.
     shard : Shard or None
         The share of the slides that these are.
     """
@@ -44,30 +47,52 @@ class ExtractSummary:
     card: EncoderCard
     spec: TileSpec
     fates: tuple[SlideFate, ...] = field(default_factory=tuple)
+    others: tuple[tuple[EncoderCard, TileSpec], ...] = ()
     shard: Shard | None = None
 
     @property
     def counts(self) -> dict[str, int]:
-        """Slides by what became of them."""
-        found = Counter(fate.state for fate in self.fates)
+        """Slides by what became of them; of several encoders the worst counts."""
+        states: dict[str, set[str]] = {}
+        for fate in self.rows:
+            states.setdefault(fate.job.name, set()).add(fate.state)
+        found = Counter(min(each, key=_WORST_FIRST.index) for each in states.values())
         return {state: found[state] for state in _STATES}
 
+    @property
+    def rows(self) -> tuple[SlideFate, ...]:
+        """One for each slide and encoder, in the order in which both were named."""
+        slides = {name: n for n, name in enumerate(dict.fromkeys(f.job.name for f in self.fates))}
+        names = [self.card.name, *(card.name for card, _ in self.others)]
+        told = [one for fate in self.fates for one in fate.each()]
+        return tuple(
+            sorted(told, key=lambda one: (slides[one.job.name], names.index(one.job.encoder)))
+        )
+
     def lines(self) -> list[str]:
-        """Say what was done, a line for each slide.
+        """Say what was done, a line for each slide and encoder.
 
         Returns
         -------
         list of str
             For a person.
         """
-        width = max([len(fate.job.shown) for fate in self.fates] or [0])
-        lines = [f"{fate.job.shown:<{width}}  {_line(fate)}" for fate in self.fates]
-        told = ", ".join(f"{count} {state}" for state, count in self.counts.items() if count)
-        lines.append(f"{len(self.fates)} slides: {told or 'none'}")
-        seconds = sum(fate.wall_s for fate in self.fates if fate.outcome and fate.outcome.made)
-        tiles = sum(
-            fate.outcome.n_tiles for fate in self.fates if fate.outcome and fate.outcome.made
-        )
+        shown = [fate.job.shown for fate in self.rows]
+        if self.others:
+            wide = max(map(len, shown), default=0)
+            shown = [f"{fate.job.shown:<{wide}}  {fate.job.encoder}" for fate in self.rows]
+        width = max(map(len, shown), default=0)
+        lines = [
+            f"{name:<{width}}  {_line(fate)}" for name, fate in zip(shown, self.rows, strict=True)
+        ]
+        counts = self.counts
+        told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+        lines.append(f"{sum(counts.values())} slides: {told or 'none'}")
+        seconds, tiles = 0.0, 0
+        for fate in self.fates:
+            made = [one.outcome.n_tiles for one in fate.each() if one.outcome and one.outcome.made]
+            seconds += fate.wall_s if made else 0.0
+            tiles += max(made, default=0)
         peak = max([fate.peak_bytes for fate in self.fates] or [0])
         if tiles and seconds:
             lines.append(
@@ -80,11 +105,14 @@ class ExtractSummary:
 
     @property
     def waited(self) -> float:
-        """Share of the encoder's time in which it waited for tiles; 0 where nothing was made."""
-        seconds = [fate.outcome.seconds for fate in self.fates if fate.outcome]
-        waiting, encoding = (
-            sum(each.get(step, 0.0) for each in seconds) for step in ("waiting", "encoding")
-        )
+        """Share of the encoders' time in which they waited for tiles; 0 where nothing was made."""
+        waiting = encoding = 0.0
+        for fate in self.fates:
+            # encoders of a pass share its clock
+            seconds = [one.outcome.seconds for one in fate.each() if one.outcome]
+            clock = next(filter(None, seconds), {})
+            waiting += clock.get("waiting", 0.0)
+            encoding += clock.get("encoding", 0.0)
         return waiting / (waiting + encoding) if waiting + encoding else 0.0
 
     def to_json(self) -> dict[str, Any]:
@@ -98,17 +126,26 @@ class ExtractSummary:
         return {
             "metastra": VERSION,
             **({} if self.shard is None else {"shard": str(self.shard)}),
-            "encoder": self.card.to_json(),
-            "tiles": {
-                "target_mpp": self.spec.target_mpp,
-                "tile_px": self.spec.tile_px,
-                "side_um": self.spec.side_um,
-            },
+            **self._encoders(),
             "quality": QUALITY_RULE,
             "counts": self.counts,
-            "slides": [_plain(fate) for fate in self.fates],
+            "slides": [_plain(fate, several=bool(self.others)) for fate in self.rows],
             "research_use": "Research use only. Not for diagnosis or treatment.",
         }
+
+    def _encoders(self) -> dict[str, Any]:
+        first, *more = (
+            {
+                "encoder": card.to_json(),
+                "tiles": {
+                    "target_mpp": spec.target_mpp,
+                    "tile_px": spec.tile_px,
+                    "side_um": spec.side_um,
+                },
+            }
+            for card, spec in ((self.card, self.spec), *self.others)
+        )
+        return {"encoders": [first, *more]} if more else first
 
 
 def leave_manifest(summary: ExtractSummary) -> None:
@@ -130,13 +167,16 @@ def leave_manifest(summary: ExtractSummary) -> None:
         table = table.with_stem(f"{table.stem}-{summary.shard.label}")
     write_bytes(manifest, json_bytes(summary.to_json()))
     header = ["SLIDE", "state", "n_tiles", "n_grid", "mpp_x", "mpp_y", "reason"]
+    if summary.others:
+        header.insert(1, "ENCODER")
     rows = []
-    for fate in summary.fates:
+    for fate in summary.rows:
         outcome = fate.outcome
         numbers: list[Any] = [None] * 4
         if outcome is not None:
             numbers = [outcome.n_tiles, outcome.n_grid, *outcome.mpp]
-        rows.append([fate.job.shown, fate.state, *numbers, _reason(fate)])
+        named = [fate.job.shown, fate.job.encoder] if summary.others else [fate.job.shown]
+        rows.append([*named, fate.state, *numbers, _reason(fate)])
     write_bytes(table, csv_bytes(header, rows))
 
 
@@ -164,9 +204,11 @@ def _line(fate: SlideFate) -> str:
     )
 
 
-def _plain(fate: SlideFate) -> dict[str, Any]:
+def _plain(fate: SlideFate, *, several: bool) -> dict[str, Any]:
     outcome, failure = fate.outcome, fate.failure
     values: dict[str, Any] = {"slide": fate.job.shown, "state": fate.state}
+    if several:
+        values["encoder"] = fate.job.encoder
     if outcome is not None:
         values |= {
             "features": f"{fate.job.prefix}{outcome.name}.h5",
