@@ -147,7 +147,7 @@ def test_rules_of_tiles():
     shares["bubble"][5] = 0.2
     shares["dark"][6], shares["pen"][6] = 0.06, 1.0
     shares["fading"][7], shares["blank"][7] = 0.5, 0.5
-    expected = ["QC001", "", "QC002", "QC003", "QC004", "QC005", "QC007", ""]
+    expected = ["QC001", "", "QC002", "QC003", "QC004", "QC005", "QC007", "QC006"]
     assert tile_codes(shares).tolist() == expected
     shares["blur"][:] = np.nan
     assert tile_codes(shares)[2] == ""

@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from metastra.tissue.colour import extremes
 from metastra.tissue.light import Light, opened, window_px
+from metastra.tissue.rims import closed_rims
 
 __all__ = ["blank_map", "bubble_map", "pen_map"]
 
@@ -105,7 +106,8 @@ def blank_map(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
 def bubble_map(light: Light) -> NDArray[np.bool_]:
     """Find the edges of air bubbles and cover slips, and what lies inside a closed one.
 
-    An edge bends light away: it is a thin, long, dark and colourless line.
+    An edge bends light away: it is a thin, long, dark and colourless line, or one that is darker
+    than both its sides in all colours alike and closes (`metastra.tissue.rims.closed_rims`).
 
     Parameters
     ----------
@@ -120,11 +122,17 @@ def bubble_map(light: Light) -> NDArray[np.bool_]:
     Notes
     -----
     A line that reaches all four sides is the frame of a picture, which is marked while what it
-    holds is not.  In a picture smaller than 400 µm there is no room for an edge, and none is found.
+    holds is not.  In a picture smaller than 400 µm (120 µm for a rim that closes) there is no room
+    for an edge, and none is found.
 
     Known errors: hairs and scratches look the same; a bubble whose edge leaves the picture is
     marked along its edge only; a bubble without a dark edge is not seen.
     """
+    return _dark_lines(light) | closed_rims(light)
+
+
+def _dark_lines(light: Light) -> NDArray[np.bool_]:
+    """Find lines that are dark and colourless whatever lies beside them, and fill closed ones."""
     thin_px = light.length_px(60.0, 12)
     long_px = light.length_px(400.0, max(light.mean.shape) // 6)
     if long_px > max(light.mean.shape):

@@ -18,6 +18,7 @@ from metastra.tissue.light import Light
 from metastra.tissue.marks import blank_map, bubble_map, pen_map
 from metastra.tissue.mask import tissue_of
 from metastra.tissue.region import Region
+from metastra.tissue.rules import PALE_SHARE
 from metastra.tissue.thickness import COARSEST_FOLD_MPP, fold_map, fold_reference, pale_map
 from metastra.tissue.verdict import judge
 
@@ -33,7 +34,7 @@ __all__ = [
 
 ARTEFACTS: tuple[str, ...] = ("blur", "pen", "fold", "bubble", "fading", "dark", "blank")
 """Everything that is mapped, in the order of tables."""
-MEASURES_VERSION = 4
+MEASURES_VERSION = 5
 """Raised whenever the same slide would get other numbers, so that stored ones are made again."""
 MAP_MPP = 8.0
 """Micrometres per pixel of the maps of a whole slide."""
@@ -120,14 +121,16 @@ class SlideQuality:
     tissue : bool array of shape (h, w)
         Tissue, inside the region where one was drawn.
     artefacts : mapping of str to bool array of shape (h, w)
-        One map for each of `ARTEFACTS` that could be assessed.
+        One map for each of `ARTEFACTS` that could be assessed; for fading, what has faded beside
+        the rest of the slide.
     region : bool array of shape (h, w) or None
         The drawn region.
     focus : Focus or None
         Where focus was judged and how it is; None where it could not be.
     fractions : mapping of str to float
         ``tissue``, ``pen``, ``bubble``, ``dark`` and ``blank`` of the picture; ``blur`` of the
-        tissue that was judged; ``fold`` and ``fading`` of the tissue.  NaN where not assessable.
+        tissue that was judged; ``fold`` and ``fading`` of the tissue (all that is pale, where that
+        is more than half).  NaN where not assessable.
     measures : mapping of str to float
         ``tissue_mm2``; ``blur_um``, the median over the judged tissue; ``stain``, absorbance of
         green at the 90th percentile of the tissue.  NaN where not assessable.
@@ -187,10 +190,11 @@ class SlideQuality:
 def assess(slide: Slide, region: Region | None = None) -> SlideQuality:
     """Find tissue and artefacts on a slide.
 
-    Tissue, ink, edges, folds, fading and fill are judged at 8 µm per pixel (finer where the slide
-    is smaller than 512 px there, coarser where it is larger than 6 million px); focus is judged at
-    0.5 µm per pixel in fields of 128 µm, all of them on a small slide and at most 64, evenly
-    spread over the tissue, on a large one.
+    Tissue, ink, edges, folds, paleness and fill are judged at 8 µm per pixel (finer where the slide
+    is smaller than 512 px there, coarser where it is larger than 6 million px); focus and the
+    fading of a part are judged at 0.5 µm per pixel in fields of 128 µm, all of them on a small
+    slide and at most 64, evenly spread over the tissue, on a large one, and at most 64 more around
+    those that are out of focus or faded.
 
     Parameters
     ----------
@@ -227,7 +231,7 @@ def assess(slide: Slide, region: Region | None = None) -> SlideQuality:
     reference = fold_reference(light, tissue)
     if inside is not None:
         tissue = tissue & inside
-    maps: dict[str, NDArray[np.bool_]] = {**marks, "fading": pale_map(light, tissue)}
+    maps: dict[str, NDArray[np.bool_]] = dict(marks)
     reasons: dict[str, str] = {}
     if map_mpp is None:
         reasons["fold"] = "the scale is not known"
@@ -239,8 +243,9 @@ def assess(slide: Slide, region: Region | None = None) -> SlideQuality:
     if focus is None:
         reasons["blur"] = why_not
     else:
-        maps["blur"] = focus.blurred
-    verdict = judge(info.name, tissue, maps, inside, focus, light, reasons)
+        maps |= {"blur": focus.blurred, "fading": focus.faded}
+    counted = {**maps, "fading": _faded(light, tissue, focus)}
+    verdict = judge(info.name, tissue, counted, inside, focus, light, reasons)
     return SlideQuality(
         name=info.name,
         scale_px0=scale,
@@ -256,6 +261,14 @@ def assess(slide: Slide, region: Region | None = None) -> SlideQuality:
         codes=verdict.codes,
         assessable=verdict.assessable,
     )
+
+
+def _faded(light: Light, tissue: NDArray[np.bool_], focus: Focus | None) -> NDArray[np.bool_]:
+    """Give the tissue that counts as faded on the slide, whether or not it costs tiles."""
+    pale = pale_map(light, tissue)
+    part = np.zeros_like(tissue) if focus is None else focus.faded
+    whole = np.count_nonzero(pale) > PALE_SHARE * np.count_nonzero(tissue)
+    return pale | part if whole else part
 
 
 def map_size(info: SlideInfo) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CODES", "SLIDE_RULES", "TILE_RULES", "TileRules", "tile_codes"]
+__all__ = ["CODES", "PALE_SHARE", "SLIDE_RULES", "TILE_RULES", "TileRules", "tile_codes"]
 
 CODES: dict[str, str] = {
     "tissue": "QC001",
@@ -28,11 +28,13 @@ SLIDE_RULES: dict[str, float] = {
     "pen": 0.002,
     "fold": 0.05,
     "bubble": 0.005,
-    "fading": 0.5,
+    "fading": 0.05,
     "dark": 0.001,
     "blank": 0.5,
 }
 """Fraction of a slide above which it gets the measure's code."""
+PALE_SHARE = 0.5
+"""Share of the tissue that must be pale before paleness counts as fading: fat is pale too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +47,8 @@ class TileRules:
         Share of the tile that is tissue.
     least_region : float
         Share of the tile inside the drawn region, where there is one.
-    most_blur, most_fold : float
-        Share of the tile's *tissue* that is out of focus, or folded.
+    most_blur, most_fold, most_fading : float
+        Share of the tile's *tissue* that is out of focus, folded, or faded beside the slide's.
     most_pen, most_bubble, most_dark : float
         Share of the tile under ink, edge or bubble, or black fill.
     """
@@ -55,13 +57,14 @@ class TileRules:
     least_region: float = 0.5
     most_blur: float = 0.5
     most_fold: float = 0.25
+    most_fading: float = 0.5
     most_pen: float = 0.1
     most_bubble: float = 0.1
     most_dark: float = 0.05
 
 
 TILE_RULES = TileRules()
-"""The rules when nothing else is asked for.  Fading never costs a tile: fat and mucin are pale."""
+"""The rules when nothing else is asked for."""
 
 
 def tile_codes(
@@ -80,8 +83,8 @@ def tile_codes(
     -------
     array of str of shape (n,)
         Empty for a tile that stays, else the first code that holds, in the order: outside the
-        region, dark fill, pen, bubble or edge, too little tissue, blur, fold.  What was not
-        assessed costs no tile.
+        region, dark fill, pen, bubble or edge, too little tissue, blur, fold,
+        fading.  What was not assessed costs no tile.
 
     Examples
     --------
@@ -106,6 +109,7 @@ def tile_codes(
         ("tissue", tissue < rules.least_tissue),
         ("blur", share("blur") > rules.most_blur * of_tissue),
         ("fold", share("fold") > rules.most_fold * of_tissue),
+        ("fading", share("fading") > rules.most_fading * of_tissue),
     ]
     for name, holds in out:
         codes[(codes == "") & holds] = CODES[name]

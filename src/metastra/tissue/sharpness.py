@@ -80,11 +80,10 @@ def detail_ratio(
     fine_um, middle_um, coarse_um = _SCALES_UM
     finest = ndimage.gaussian_filter(density, fine_um / mpp, truncate=3.0)
     middle = ndimage.gaussian_filter(density, middle_um / mpp, truncate=3.0)
-    fine = _block_power(finest - middle, tissue, blocks)
-    coarse = _block_power(middle - _smooth_twice(density, coarse_um / mpp), tissue, blocks)
-    share = _block_sums(tissue.astype(np.float64), blocks) / (
-        (height / blocks[0]) * (width / blocks[1])
-    )
+    counts = _block_sums(tissue.astype(np.float64), blocks)
+    fine = _block_power(finest - middle, tissue, counts)
+    coarse = _block_power(middle - _smooth_twice(density, coarse_um / mpp), tissue, counts)
+    share = counts / ((height / blocks[0]) * (width / blocks[1]))
     judged = (share >= _LEAST_TISSUE) & (coarse >= _LEAST_CONTRAST**2)
     ratio = np.full(blocks, np.nan)
     ratio[judged] = np.sqrt(fine[judged] / coarse[judged])
@@ -123,17 +122,20 @@ def _smooth_twice(density: NDArray[np.float32], sigma_px: float) -> NDArray[np.f
 
 
 def _block_power(
-    band: NDArray[np.float32], tissue: NDArray[np.bool_], blocks: tuple[int, int]
+    band: NDArray[np.float32], tissue: NDArray[np.bool_], counts: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Mean square of a band over the tissue of each block."""
-    counts = np.maximum(_block_sums(tissue.astype(np.float64), blocks), 1.0)
-    inside = np.where(tissue, band, 0.0).astype(np.float64)
-    mean = _block_sums(inside, blocks) / counts
-    power: NDArray[np.float64] = _block_sums(inside**2, blocks) / counts - mean**2
+    some = np.maximum(counts, 1.0)
+    inside = band.astype(np.float64) * tissue
+    mean = _block_sums(inside, counts.shape) / some
+    power: NDArray[np.float64] = _block_sums(inside**2, counts.shape) / some - mean**2
     return np.maximum(power, 0.0)
 
 
-def _block_sums(values: NDArray[np.float64], blocks: tuple[int, int]) -> NDArray[np.float64]:
+def _block_sums(values: NDArray[np.float64], blocks: tuple[int, ...]) -> NDArray[np.float64]:
     rows = np.linspace(0, values.shape[0], blocks[0] + 1).astype(int)[:-1]
     columns = np.linspace(0, values.shape[1], blocks[1] + 1).astype(int)[:-1]
-    return np.add.reduceat(np.add.reduceat(values, rows, axis=0), columns, axis=1)
+    sums: NDArray[np.float64] = np.add.reduceat(
+        np.add.reduceat(values, rows, axis=0), columns, axis=1
+    )
+    return sums

@@ -124,8 +124,8 @@ def _measures(tissue: NDArray[np.bool_], focus: Focus | None, light: Light) -> d
     pixels = np.count_nonzero(tissue)
     if light.mpp is not None:
         mm2 = float(pixels * light.mpp**2 / 1e6)
-    if focus is not None and np.isfinite(focus.ratio).any():
-        blur = float(blur_um(np.array([np.nanmedian(focus.ratio)]))[0])
+    if focus is not None and np.isfinite(focus.ratio[: focus.spread]).any():
+        blur = float(blur_um(np.array([np.nanmedian(focus.ratio[: focus.spread])]))[0])
     if pixels:
         stain = float(np.percentile(light.density[..., 1][tissue], 90))
     return {"tissue_mm2": mm2, "blur_um": blur, "stain": stain}
