@@ -22,7 +22,7 @@ from metastra.tissue.light import Light
 from metastra.tissue.marks import bubble_map, pen_map
 from metastra.tissue.mask import tissue_of
 from metastra.tissue.quality import assess
-from metastra.tissue.rules import tile_codes
+from metastra.tissue.rules import TILE_RULES, tile_codes
 from metastra.tissue.thickness import fold_map, pooled_reference
 
 LABELS = Path(__file__).parent / "orion_labels.csv"
@@ -110,7 +110,7 @@ def test_tiles_fall_out_as_labelled(shared, artefact, code, yes, no):
 
 @pytest.mark.slow
 def test_folds_against_the_slides_reference(shared):
-    """Three of five folds, two false calls of 87: dense rims of tissue.
+    """Three of five folds, one false call of 87: a dense rim of tissue beside turquoise ink.
 
     Missed are a fold that cuts off a corner of 900 µm² and creases in pale matrix.
     """
@@ -118,7 +118,18 @@ def test_folds_against_the_slides_reference(shared):
     (caught, folds), (spared, others) = rates("fold", {k: v > 0.02 for k, v in shares.items()})
     assert (caught, folds) == (3, 5)
     assert others == 87
-    assert spared == 85
+    assert spared == 86
+
+
+@pytest.mark.slow
+def test_tiles_with_folds_fall_out(shared):
+    """Against their patient's tissue; the issue's two examples are among them."""
+    shares = orion_folds(shared / "data" / "tiles" / "orion_crc_he")
+    out = {row["file"] for row in labels() if row["fold"] == "1"}
+    out = {name for name in out if shares[name] > TILE_RULES.most_fold}
+    assert out == {f"topic4_C03_{place}.png" for place in (6307, 7907, 9607)}
+    clean = [shares[row["file"]] for row in labels() if row["fold"] == "0"]
+    assert sum(share > TILE_RULES.most_fold for share in clean) == 1
 
 
 @pytest.mark.slow

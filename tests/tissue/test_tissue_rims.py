@@ -80,6 +80,13 @@ def test_small_rings_coarse_pixels_and_empty_pictures_have_none():
     assert not found_in(np.full((200, 200, 3), 242, np.uint8)).any()
 
 
+def test_the_frame_of_a_picture_is_no_rim():
+    """Crops come with one, three pixels of black all around."""
+    rgb = light_of(tissue_density(256, 256, 0.5))
+    rgb[:3] = rgb[-3:] = rgb[:, :3] = rgb[:, -3:] = 0
+    assert not found_in(rgb, mpp=0.5).any()
+
+
 def test_strength_is_what_the_line_absorbs():
     """A straight grey line of known absorbance on even ground; the profile is smoothed by 5 µm."""
     density = np.full((60, 60, 3), 0.1)

@@ -49,6 +49,8 @@ def closed_rims(light: Light) -> NDArray[np.bool_]:
 
     Notes
     -----
+    What reaches all four sides is the frame of the picture.
+
     Known errors: a quarter of the outline may be missing, not more; two bubbles that have grown
     into one are not convex and are seen only where each has its rim.
     """
@@ -136,7 +138,8 @@ def _close(lines: NDArray[np.bool_], mpp: float, found: NDArray[np.bool_]) -> No
     near = ndimage.maximum_filter(lines.view(np.uint8), 2 * reach + 1) > 0
     groups, _ = ndimage.label(near, _EIGHT)
     for number, place in enumerate(ndimage.find_objects(groups), start=1):
-        if min(part.stop - part.start for part in place) * mpp >= _LEAST_WIDTH_UM:
+        sides = tuple(part.stop - part.start for part in place)
+        if min(sides) * mpp >= _LEAST_WIDTH_UM and sides != found.shape:
             found[place] |= _enclosed(lines[place] & (groups[place] == number), mpp)
 
 

@@ -27,13 +27,14 @@ PALE_BELOW = 0.09
 _FOLD_WINDOW_UM = 24.0
 _REFERENCE = 75.0
 _SEED, _GROWN = 1.6, 1.3
+_MOST_RED = 1.08
 _SMALLEST_UM2 = 1_500.0
 _PALE_SIDE_UM = 250.0
 _PALE_BLOCKS = 16
 _PALE_SHARE = 0.9
 
 
-def fold_reference(light: Light, tissue: NDArray[np.bool_]) -> tuple[float, float] | None:
+def fold_reference(light: Light, tissue: NDArray[np.bool_]) -> tuple[float, float, float] | None:
     """Say how much single tissue of a slide absorbs.
 
     Parameters
@@ -46,7 +47,7 @@ def fold_reference(light: Light, tissue: NDArray[np.bool_]) -> tuple[float, floa
     Returns
     -------
     tuple of float or None
-        Absorbance of green and of blue, upper quartile of the tissue averaged over 24 µm; None
+        Absorbance of red, green and blue, upper quartile of the tissue averaged over 24 µm; None
         without tissue or scale.
     """
     return pooled_reference([(light, tissue)])
@@ -54,7 +55,7 @@ def fold_reference(light: Light, tissue: NDArray[np.bool_]) -> tuple[float, floa
 
 def pooled_reference(
     pieces: Sequence[tuple[Light, NDArray[np.bool_]]],
-) -> tuple[float, float] | None:
+) -> tuple[float, float, float] | None:
     """Say how much single tissue absorbs, from several pieces of one slide.
 
     Parameters
@@ -68,21 +69,22 @@ def pooled_reference(
         As `fold_reference`, over the tissue of all pieces.
     """
     smooth = [_smooth(light)[tissue] for light, tissue in pieces if light.mpp is not None]
-    pixels = np.concatenate(smooth) if smooth else np.empty((0, 2), dtype=np.float32)
+    pixels = np.concatenate(smooth) if smooth else np.empty((0, 3), dtype=np.float32)
     if not len(pixels):
         return None
-    green, blue = np.percentile(pixels, _REFERENCE, axis=0)
-    return float(green), float(blue)
+    red, green, blue = np.percentile(pixels, _REFERENCE, axis=0)
+    return float(red), float(green), float(blue)
 
 
 def fold_map(
-    light: Light, tissue: NDArray[np.bool_], reference: tuple[float, float] | None = None
+    light: Light, tissue: NDArray[np.bool_], reference: tuple[float, float, float] | None = None
 ) -> NDArray[np.bool_]:
     """Find folds: two layers absorb the sum of both.
 
     Both stains absorb blue weakly and green strongly.  Nuclei or erythrocytes raise one of the two
     more than the other; a second layer raises both.  A fold starts where green *and* blue, averaged
-    over 24 µm, reach 1.6 of the reference, and is followed down to 1.3.
+    over 24 µm, reach 1.6 of the reference, and is followed down to 1.3.  Crowded nuclei raise red
+    still more than those two: what is raised in red by more than 1.08 times as much is no fold.
 
     Parameters
     ----------
@@ -115,13 +117,16 @@ def fold_map(
     single = fold_reference(light, tissue) if reference is None else reference
     if single is None:
         return np.zeros(tissue.shape, dtype=bool)
-    ratio = (_smooth(light) / np.maximum(np.array(single, dtype=np.float32), 0.02)).min(axis=2)
+    times = _smooth(light) / np.maximum(np.array(single, dtype=np.float32), 0.02)
+    ratio = times[..., 1:].min(axis=2)
     labels, count = ndimage.label(tissue & (ratio >= _GROWN))
     if not count:
         return np.zeros(tissue.shape, dtype=bool)
     flat = labels.ravel()
     seeds = np.bincount(flat, (ratio >= _SEED).ravel())
     keep = (seeds > 0) & (np.bincount(flat) >= max(_SMALLEST_UM2 / light.mpp**2, 1.0))
+    red = np.bincount(flat, times[..., 0].ravel())
+    keep &= red <= _MOST_RED * np.bincount(flat, ratio.ravel())
     keep[0] = False
     return keep[labels]
 
@@ -165,10 +170,10 @@ def pale_map(light: Light, tissue: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _smooth(light: Light) -> NDArray[np.float32]:
-    """Green and blue averaged over 24 µm, at least 3 px."""
+    """Absorbance averaged over 24 µm, at least 3 px."""
     if light.mpp is None:
         raise ValueError("the scale is not known")
     side = max(3, 2 * round(_FOLD_WINDOW_UM / light.mpp / 2) + 1)
     # what `Light` averaged over 12 µm is averaged again over the rest
-    smooth: NDArray[np.float32] = ndimage.uniform_filter(light.density[..., 1:], (side, side, 1))
+    smooth: NDArray[np.float32] = ndimage.uniform_filter(light.density, (side, side, 1))
     return smooth
