@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from metastra.cells.scale_kernel import make_scales
 from metastra.cells.scratch import Scratch
 from metastra.cells.smoothing_kernel import halve_into
-from metastra.cells.tap_kernel import LINE_PX
+from metastra.cells.tap_kernel import AT_ONCE, LINE_PX
 
 __all__ = ["ScaleSpace", "blob_response", "blur", "gaussian_weights", "make_all"]
 
@@ -213,19 +213,12 @@ def _plan(
             rest_px = _rest_px(sigma_px)
             scales[level], sigma_px = (sigma_px / rest_px / 2.0) ** 2, rest_px
         scales[0] = -sigma_px * sigma_px
-        sevens, fours = _in_sevens_and_fours(gaussian_weights(sigma_px).size - 1)
-        rows.append(
-            (
-                level,
-                sum(one.size for one in filters),
-                7 * sevens + 4 * fours,
-                sevens,
-                is_blob,
-                place,
-            )
-        )
-        weights = np.zeros(7 * sevens + 4 * fours + 1, np.float32)
-        weights[: gaussian_weights(sigma_px).size] = gaussian_weights(sigma_px)
+        wanted = gaussian_weights(sigma_px)
+        n_first, n_taps = _taps_at_once(wanted.size - 1)
+        start = sum(one.size for one in filters)
+        rows.append((level, start, n_taps, n_first, is_blob, place))
+        weights = np.zeros(n_taps + 1, np.float32)
+        weights[: wanted.size] = wanted
         filters.append(weights)
         factors.append(scales)
     n_halved, shape = 0, (height, width)
@@ -238,21 +231,15 @@ def _plan(
         weights=np.concatenate(filters),
         factors=np.array(factors, np.float32),
         n_halved=n_halved,
-        n_memory=height * (3 * width + 2 * most) + (height + 3 + 2 * most) * LINE_PX,
+        n_memory=height * (3 * width + 2 * most) + (height + 2 * most) * LINE_PX,
     )
 
 
-def _in_sevens_and_fours(n_taps: int) -> tuple[int, int]:
-    """Find the fewest taps, not below those asked for, that are sevens and fours."""
-    return min(
-        (
-            (sevens, fours)
-            for sevens in range(n_taps // 7 + 2)
-            for fours in range(n_taps // 4 + 2)
-            if 7 * sevens + 4 * fours >= max(n_taps, 1)
-        ),
-        key=lambda pair: (7 * pair[0] + 4 * pair[1], -pair[0]),
-    )
+def _taps_at_once(n_taps: int) -> tuple[int, int]:
+    """Find how many taps come first, and how many there are; another loop costs as two taps."""
+    pairs = ((first, -(-max(n_taps - first, 0) // 4)) for first in AT_ONCE)
+    first, fours = min(pairs, key=lambda pair: pair[0] + 6 * pair[1])
+    return first, first + 4 * fours
 
 
 def blur(image: _Floats, sigma_px: float) -> _Floats:

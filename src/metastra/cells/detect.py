@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 
 from metastra.cells.blur_kernel import ScaleSpace, make_all
 from metastra.cells.nuclei import Nuclei, NucleusShapes
-from metastra.cells.outline_kernel import climb, darker, keep_outside, sums_by_label
+from metastra.cells.outline_kernel import (
+    climb,
+    darker,
+    keep_outside,
+    shapes_of_sums,
+    sums_by_label,
+)
 from metastra.cells.scratch import Scratch
 from metastra.cells.seed_kernel import (
     keep_strongest,
@@ -168,29 +174,19 @@ def _measure(
     keep_outside(labels, haematoxylin, both[0], both[1])
     made, _ = make_all(both, (4.0 / mpp,), (), scratch)
     sums = sums_by_label(labels, haematoxylin, made[1, 0], made[0, 0], n)
-    sums = sums[sums[:, 0] * mpp**2 >= _SMALLEST_UM2]
-    count, sum_x, sum_y, sum_xx, sum_yy, sum_xy, sum_h, sum_hh, sum_around = sums.T
-    x, y = sum_x / count, sum_y / count
-    # a pixel is a square, which adds 1/12 to its second moments
-    var_x = sum_xx / count - x * x + 1.0 / 12.0
-    var_y = sum_yy / count - y * y + 1.0 / 12.0
-    cov = sum_xy / count - x * y
-    half, gap = (var_x + var_y) / 2.0, np.hypot((var_x - var_y) / 2.0, cov)
-    long, short = half + gap, np.maximum(half - gap, 1e-9)
-    mean = sum_h / count
-    shapes = NucleusShapes(
-        area_um2=count * mpp**2,
-        eccentricity=np.sqrt(np.clip(1.0 - short / long, 0.0, 1.0)),
-        angle_rad=0.5 * np.arctan2(2.0 * cov, var_x - var_y),
-        ellipse_fill=count / (4.0 * math.pi * np.sqrt(long * short)),
-        haematoxylin_od=mean,
-        haematoxylin_sd_od=np.sqrt(np.maximum(sum_hh / count - mean**2, 0.0)),
-        contrast_od=mean - sum_around / count,
-    )
+    centroids, shapes = shapes_of_sums(sums, mpp, _SMALLEST_UM2)
     return Nuclei(
-        centroids_px0=np.column_stack([x, y]),
-        radius_um=np.sqrt(shapes.area_um2 / math.pi),
-        class_names=(None,) * len(count),
+        centroids_px0=centroids,
+        radius_um=shapes[0],
+        class_names=(None,) * len(centroids),
         source=_SOURCE,
-        shapes=shapes,
+        shapes=NucleusShapes(
+            area_um2=shapes[1],
+            eccentricity=shapes[2],
+            angle_rad=shapes[3],
+            ellipse_fill=shapes[4],
+            haematoxylin_od=shapes[5],
+            haematoxylin_sd_od=shapes[6],
+            contrast_od=shapes[7],
+        ),
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["climb", "darker", "keep_outside", "sums_by_label"]
+__all__ = ["climb", "darker", "keep_outside", "shapes_of_sums", "sums_by_label"]
 
 _Floats = NDArray[np.float32]
 
@@ -210,3 +212,53 @@ def sums_by_label(
             row[7] += value * value
             row[8] += around[y, x] / max(weight[y, x], least)
     return sums
+
+
+@njit(cache=True)
+def shapes_of_sums(
+    sums: NDArray[np.float64], mpp: float, smallest_um2: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Describe the nuclei that are not too small.
+
+    Parameters
+    ----------
+    sums : ndarray of float64, shape (n, 9)
+        From `sums_by_label`.
+    mpp : float
+        Micrometres per pixel.
+    smallest_um2 : float
+        Least area.
+
+    Returns
+    -------
+    centroids : ndarray of float64, shape (k, 2)
+        x and y in pixels.
+    shapes : ndarray of float64, shape (8, k)
+        Radius and area in µm and µm², eccentricity, angle, fill of the ellipse, haematoxylin, its
+        standard deviation, and contrast.
+    """
+    n, k = len(sums), 0
+    centroids, shapes = np.empty((n, 2)), np.empty((8, n))
+    for at in range(n):
+        row = sums[at]
+        count = row[0]
+        if not count * mpp**2 >= smallest_um2 or count == 0.0:
+            continue
+        x, y = row[1] / count, row[2] / count
+        # a pixel is a square, which adds 1/12 to its second moments
+        var_x = row[3] / count - x * x + 1.0 / 12.0
+        var_y = row[4] / count - y * y + 1.0 / 12.0
+        cov = row[5] / count - x * y
+        half, gap = (var_x + var_y) / 2.0, math.hypot((var_x - var_y) / 2.0, cov)
+        long, short = half + gap, max(half - gap, 1e-9)
+        mean = row[6] / count
+        centroids[k, 0], centroids[k, 1] = x, y
+        shapes[0, k], shapes[1, k] = math.sqrt(count * mpp**2 / math.pi), count * mpp**2
+        shapes[2, k] = math.sqrt(min(max(1.0 - short / long, 0.0), 1.0))
+        shapes[3, k] = 0.5 * math.atan2(2.0 * cov, var_x - var_y)
+        shapes[4, k] = count / (4.0 * math.pi * math.sqrt(long * short))
+        shapes[5, k] = mean
+        shapes[6, k] = math.sqrt(max(row[7] / count - mean**2, 0.0))
+        shapes[7, k] = mean - row[8] / count
+        k += 1
+    return centroids[:k].copy(), shapes[:, :k].copy()

@@ -37,7 +37,7 @@ def make_scales(
         Any maps.
     steps : ndarray of int64, shape (k, 6)
         What is made, the finest level first: how often the map is halved before it is smoothed,
-        place of the first weight, taps, sevens among them, whether the Laplacian is taken, and
+        place of the first weight, taps, how many come at once, whether the Laplacian is taken, and
         where it goes.
     weights : ndarray of float32, shape (j,)
         Weights of all filters, as `smooth_into` takes them.
@@ -87,7 +87,7 @@ def _make(
     memory: _Floats,
     out: _Floats,
 ) -> None:
-    level, first, taps, n_sevens, is_blob, _ = step
+    level, first, taps, n_first, is_blob, _ = step
     rows, columns = image.shape
     spare, size = out.size, image.size
     padded = memory[2 * spare : 2 * spare + rows * (columns + 2 * reach)]
@@ -97,15 +97,15 @@ def _make(
     filtered = weights[first : first + taps + 1]
     smooth = here[:size].reshape(rows, columns)
     if is_blob:
-        smooth_into(padded, reach, filtered, n_sevens, lines, smooth)
+        smooth_into(padded, reach, filtered, n_first, lines, smooth)
         response = out if level == 0 else there[:size].reshape(rows, columns)
         laplacian_into(smooth, factors[0], response)
         smooth = response
         here, there = there, here
     elif level == 0:
-        smooth_into(padded, reach, filtered, n_sevens, lines, out)
+        smooth_into(padded, reach, filtered, n_first, lines, out)
     else:
-        smooth_into(padded, reach, filtered, n_sevens, lines, smooth)
+        smooth_into(padded, reach, filtered, n_first, lines, smooth)
     for finer in range(level - 1, -1, -1):
         if is_blob:
             multiply(smooth, factors[finer + 1])

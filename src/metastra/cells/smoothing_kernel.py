@@ -9,23 +9,15 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from metastra.cells.tap_kernel import (
-    LINE_PX,
-    add_four,
-    add_four_down,
-    add_seven,
-    add_seven_down,
-    start_four,
-    start_four_down,
-    start_seven,
-    start_seven_down,
-)
+from metastra.cells.tap_kernel import LINE_PX, take_taps, take_taps_down
 
 __all__ = ["double_into", "halve_into", "laplacian_into", "pad_into", "smooth_into"]
 
 _Floats = NDArray[np.float32]
 
 _STRIP_PX = 256
+_PART_PX = 128
+_MANY_TAPS = 11
 
 
 @njit(cache=True)
@@ -48,7 +40,10 @@ def pad_into(image: _Floats, reach: int, padded: _Floats) -> None:
         middle = row[reach:]
         for x in range(width):
             middle[x] = line[x]
-        for k in range(reach):
+        for k in range(min(reach, width)):
+            row[reach - 1 - k] = line[k]
+            middle[width + k] = line[width - 1 - k]
+        for k in range(width, reach):
             at = _folded(k, width)
             row[reach - 1 - k] = line[at]
             middle[width + k] = line[width - 1 - at]
@@ -65,7 +60,7 @@ def _folded(k: int, size: int) -> int:
 
 @njit(cache=True)
 def smooth_into(
-    padded: _Floats, reach: int, weights: _Floats, n_sevens: int, lines: _Floats, out: _Floats
+    padded: _Floats, reach: int, weights: _Floats, n_first: int, lines: _Floats, out: _Floats
 ) -> None:
     """Smooth rows, then columns, with a symmetric filter; the edge mirrors.
 
@@ -76,11 +71,11 @@ def smooth_into(
     reach : int
         How far it is padded; not below the filter's taps.
     weights : ndarray of float32, shape (t + 1,)
-        Weight at distance 0 to t; t is seven times `n_sevens` and some fours, filled up with 0.
-    n_sevens : int
-        How often seven taps are taken at once.
+        Weight at distance 0 to t; t is `n_first` and some fours, filled up with 0.
+    n_first : int
+        How many taps are taken at once first, one of `tap_kernel.AT_ONCE`.
     lines : ndarray of float32, shape (k,)
-        To work in: at least ``(h + 3 + 2 t) LINE_PX`` values.
+        To work in: at least ``(h + 2 t) LINE_PX`` values.
     out : ndarray of float32, shape (h, w)
         The smoothed map.
     """
@@ -88,11 +83,9 @@ def smooth_into(
     taps, wide = weights.size - 1, width + 2 * reach
     for first in range(0, width, _STRIP_PX):
         n = min(_STRIP_PX, width - first)
-        for y in range(height):
-            at = (y + taps) * LINE_PX
-            _smooth_row(
-                padded[y * wide + reach + first - taps :], weights, n_sevens, lines[at : at + n]
-            )
+        source = padded[reach + first - taps :]
+        place = (height, n, wide, LINE_PX)
+        take_taps(source, weights, n_first, lines[taps * LINE_PX :], place)
         for k in range(taps):
             at = _folded(k, height)
             _copy(lines[(taps + at) * LINE_PX :], lines[(taps - 1 - k) * LINE_PX :], n)
@@ -101,72 +94,11 @@ def smooth_into(
                 lines[(taps + height + k) * LINE_PX :],
                 n,
             )
-        last = first + n
-        for y in range(0, height - 3, 4):
-            rows = (out[y], out[y + 1], out[y + 2], out[y + 3])
-            _smooth_down(lines, y, weights, n_sevens, rows, first, last)
-        if height % 4:
-            # the last rows, taken with others below them that are not wanted
-            four = np.empty((4, width), np.float32)
-            y = height - height % 4
-            _smooth_down(
-                lines, y, weights, n_sevens, (four[0], four[1], four[2], four[3]), first, last
-            )
-            for k in range(height % 4):
-                _copy(four[k, first:], out[y + k, first:], n)
-
-
-@njit(cache=True)
-def _smooth_row(padded: _Floats, weights: _Floats, n_sevens: int, out: _Floats) -> None:
-    """Smooth a row; `padded` starts as many pixels before it as there are taps."""
-    taps = weights.size - 1
-    middle = padded[taps:]
-    if n_sevens:
-        start_seven(out, weights, padded[taps - 7 :], middle, middle[1:])
-        k = 8
-    else:
-        start_four(out, weights, padded[taps - 4 :], middle, middle[1:])
-        k = 5
-    while k <= 7 * n_sevens:
-        add_seven(out, weights, k, padded[taps - k - 6 :], middle[k:])
-        k += 7
-    while k <= taps:
-        add_four(out, weights, k, padded[taps - k - 3 :], middle[k:])
-        k += 4
-
-
-@njit(cache=True)
-def _smooth_down(
-    lines: _Floats,
-    y: int,
-    weights: _Floats,
-    n_sevens: int,
-    whole: tuple[_Floats, _Floats, _Floats, _Floats],
-    first: int,
-    last: int,
-) -> None:
-    """Smooth columns `first` to `last` of four rows; `lines` starts with what is above the map."""
-    taps = weights.size - 1
-    lines = lines[y * LINE_PX :]
-    middle = lines[taps * LINE_PX :]
-    one, two, three, four = whole
-    rows = (one[first:last], two[first:last], three[first:last], four[first:last])
-    if n_sevens:
-        above = lines[(taps - 7) * LINE_PX :]
-        start_seven_down(rows, weights, above, middle, middle[LINE_PX:])
-        k = 8
-    else:
-        above = lines[(taps - 4) * LINE_PX :]
-        start_four_down(rows, weights, above, middle, middle[LINE_PX:])
-        k = 5
-    while k <= 7 * n_sevens:
-        above = lines[(taps - k - 6) * LINE_PX :]
-        add_seven_down(rows, weights, k, above, middle[k * LINE_PX :])
-        k += 7
-    while k <= taps:
-        above = lines[(taps - k - 3) * LINE_PX :]
-        add_four_down(rows, weights, k, above, middle[k * LINE_PX :])
-        k += 4
+        # a part at a time, so that the rows of all taps stay in the first cache
+        part = _STRIP_PX if taps < _MANY_TAPS else _PART_PX
+        for at in range(0, n, part):
+            place = (height, min(part, n - at), LINE_PX, width)
+            take_taps_down(lines[at:], weights, n_first, out.ravel()[first + at :], place)
 
 
 @njit(cache=True)

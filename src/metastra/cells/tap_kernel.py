@@ -1,4 +1,4 @@
-"""Compiled taps of a symmetric filter, several at once: along a row, and down four rows together.
+"""Compiled taps of a symmetric filter, as many at once as registers hold: along a row and down it.
 
 A pixel's sum always runs from the middle outwards, so that the order of operations, and with it
 every bit, is the same whichever loop takes how many taps at once.  A weight of 0 changes nothing.
@@ -10,17 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = [
-    "LINE_PX",
-    "add_four",
-    "add_four_down",
-    "add_seven",
-    "add_seven_down",
-    "start_four",
-    "start_four_down",
-    "start_seven",
-    "start_seven_down",
-]
+__all__ = ["AT_ONCE", "LINE_PX", "take_taps", "take_taps_down"]
 
 _Floats = NDArray[np.float32]
 _F = np.float32
@@ -31,96 +21,16 @@ LINE_PX = 272
 """Values from a row to the next where columns are smoothed: a constant, so that taps down a map lie
 a known way apart, and an odd number of cache lines."""
 
+_Place = tuple[int, int, int, int]
+"""Rows, values in a row, and how far they lie apart in the source and where they go."""
 
-@njit(cache=True)
-def _seven(
-    value: np.float32,
-    w: _WSeven,
-    before: _Floats,
-    after: _Floats,
-    x: int,
-    step: int,
-) -> np.float32:
-    """Add taps from the nearest to the farthest: `before` starts with the farthest."""
-    value += w[0] * (before[x + 6 * step] + after[x])
-    value += w[1] * (before[x + 5 * step] + after[x + step])
-    value += w[2] * (before[x + 4 * step] + after[x + 2 * step])
-    value += w[3] * (before[x + 3 * step] + after[x + 3 * step])
-    value += w[4] * (before[x + 2 * step] + after[x + 4 * step])
-    value += w[5] * (before[x + step] + after[x + 5 * step])
-    value += w[6] * (before[x] + after[x + 6 * step])
-    return value
+AT_ONCE = (4, 7, 11, 14)
+"""How many taps are taken first; what is left is taken in fours."""
 
 
 @njit(cache=True)
-def start_seven(
-    row: _Floats, weights: _Floats, before: _Floats, middle: _Floats, after: _Floats
-) -> None:
-    """Take the middle and the first seven taps of a row.
-
-    Parameters
-    ----------
-    row : ndarray of float32, shape (n,)
-        Written.
-    weights : ndarray of float32
-        Weight at each distance.
-    before, middle, after : ndarray of float32
-        The map from 7 before, from here and from 1 after.
-    """
-    w0 = weights[0]
-    w = (weights[1], weights[2], weights[3], weights[4], weights[5], weights[6], weights[7])
-    for x in range(row.size):
-        row[x] = _seven(w0 * middle[x], w, before, after, x, 1)
-
-
-@njit(cache=True)
-def start_seven_down(
-    rows: tuple[_Floats, _Floats, _Floats, _Floats],
-    weights: _Floats,
-    above: _Floats,
-    middle: _Floats,
-    below: _Floats,
-) -> None:
-    """Take the middle and the first seven taps of four rows.
-
-    Parameters
-    ----------
-    rows : tuple of ndarray of float32, shape (n,)
-        Written; one below the other.
-    weights : ndarray of float32
-        Weight at each distance.
-    above, middle, below : ndarray of float32
-        The map from 7 rows above, from here and from 1 below, rows LINE_PX apart.
-    """
-    one, two, three, four = rows
-    w0 = weights[0]
-    w = (weights[1], weights[2], weights[3], weights[4], weights[5], weights[6], weights[7])
-    for x in range(one.size):
-        one[x] = _seven(w0 * middle[x], w, above, below, x, LINE_PX)
-        at = x + LINE_PX
-        two[x] = _seven(w0 * middle[at], w, above, below, at, LINE_PX)
-        at = x + 2 * LINE_PX
-        three[x] = _seven(w0 * middle[at], w, above, below, at, LINE_PX)
-        at = x + 3 * LINE_PX
-        four[x] = _seven(w0 * middle[at], w, above, below, at, LINE_PX)
-
-
-@njit(cache=True)
-def add_seven(row: _Floats, weights: _Floats, k: int, before: _Floats, after: _Floats) -> None:
-    """Add seven taps of a row.
-
-    Parameters
-    ----------
-    row : ndarray of float32, shape (n,)
-        Added to.
-    weights : ndarray of float32
-        Weight at each distance.
-    k : int
-        Distance of the first of these taps.
-    before, after : ndarray of float32
-        The map from k + 6 before and from k after.
-    """
-    w = (
+def _seven_weights(weights: _Floats, k: int) -> _WSeven:
+    return (
         weights[k],
         weights[k + 1],
         weights[k + 2],
@@ -129,169 +39,219 @@ def add_seven(row: _Floats, weights: _Floats, k: int, before: _Floats, after: _F
         weights[k + 5],
         weights[k + 6],
     )
-    for x in range(row.size):
-        row[x] = _seven(row[x], w, before, after, x, 1)
 
 
 @njit(cache=True)
-def add_seven_down(
-    rows: tuple[_Floats, _Floats, _Floats, _Floats],
-    weights: _Floats,
-    k: int,
-    above: _Floats,
-    below: _Floats,
-) -> None:
-    """Add seven taps of four rows.
-
-    Parameters
-    ----------
-    rows : tuple of ndarray of float32, shape (n,)
-        Added to; one below the other.
-    weights : ndarray of float32
-        Weight at each distance.
-    k : int
-        Distance of the first of these taps.
-    above, below : ndarray of float32
-        The map from k + 6 rows above and from k below, rows LINE_PX apart.
-    """
-    one, two, three, four = rows
-    w = (
-        weights[k],
-        weights[k + 1],
-        weights[k + 2],
-        weights[k + 3],
-        weights[k + 4],
-        weights[k + 5],
-        weights[k + 6],
-    )
-    for x in range(one.size):
-        one[x] = _seven(one[x], w, above, below, x, LINE_PX)
-        at = x + LINE_PX
-        two[x] = _seven(two[x], w, above, below, at, LINE_PX)
-        at = x + 2 * LINE_PX
-        three[x] = _seven(three[x], w, above, below, at, LINE_PX)
-        at = x + 3 * LINE_PX
-        four[x] = _seven(four[x], w, above, below, at, LINE_PX)
+def _four_weights(weights: _Floats, k: int) -> _WFour:
+    return weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
 
 
 @njit(cache=True)
-def _four(
-    value: np.float32,
-    w: _WFour,
-    before: _Floats,
-    after: _Floats,
-    x: int,
-    step: int,
-) -> np.float32:
-    """Add taps from the nearest to the farthest: `before` starts with the farthest."""
-    value += w[0] * (before[x + 3 * step] + after[x])
-    value += w[1] * (before[x + 2 * step] + after[x + step])
-    value += w[2] * (before[x + step] + after[x + 2 * step])
-    value += w[3] * (before[x] + after[x + 3 * step])
+def _seven(value: _F, w: _WSeven, line: _Floats, before: int, after: int, step: int) -> _F:
+    """Add taps from the nearest to the farthest: the place `before` is that of the farthest."""
+    value += w[0] * (line[before + 6 * step] + line[after])
+    value += w[1] * (line[before + 5 * step] + line[after + step])
+    value += w[2] * (line[before + 4 * step] + line[after + 2 * step])
+    value += w[3] * (line[before + 3 * step] + line[after + 3 * step])
+    value += w[4] * (line[before + 2 * step] + line[after + 4 * step])
+    value += w[5] * (line[before + step] + line[after + 5 * step])
+    value += w[6] * (line[before] + line[after + 6 * step])
     return value
 
 
 @njit(cache=True)
-def start_four(
-    row: _Floats, weights: _Floats, before: _Floats, middle: _Floats, after: _Floats
-) -> None:
-    """Take the middle and the first four taps of a row.
+def _four(value: _F, w: _WFour, line: _Floats, before: int, after: int, step: int) -> _F:
+    """Add taps from the nearest to the farthest: the place `before` is that of the farthest."""
+    value += w[0] * (line[before + 3 * step] + line[after])
+    value += w[1] * (line[before + 2 * step] + line[after + step])
+    value += w[2] * (line[before + step] + line[after + 2 * step])
+    value += w[3] * (line[before] + line[after + 3 * step])
+    return value
+
+
+@njit(cache=True)
+def _four_along(source: _Floats, weights: _Floats, out: _Floats, place: _Place) -> None:
+    rows, columns, apart, to = place
+    w0, w = weights[0], _four_weights(weights, 1)
+    for y in range(rows):
+        line, row = source[y * apart :], out[y * to :]
+        for x in range(columns):
+            value = w0 * line[x + 4]
+            row[x] = _four(value, w, line, x, x + 5, 1)
+
+
+@njit(cache=True)
+def _seven_along(source: _Floats, weights: _Floats, out: _Floats, place: _Place) -> None:
+    rows, columns, apart, to = place
+    w0, w = weights[0], _seven_weights(weights, 1)
+    for y in range(rows):
+        line, row = source[y * apart :], out[y * to :]
+        for x in range(columns):
+            value = w0 * line[x + 7]
+            row[x] = _seven(value, w, line, x, x + 8, 1)
+
+
+@njit(cache=True)
+def _eleven_along(source: _Floats, weights: _Floats, out: _Floats, place: _Place) -> None:
+    rows, columns, apart, to = place
+    w0, w, v = weights[0], _seven_weights(weights, 1), _four_weights(weights, 8)
+    for y in range(rows):
+        line, row = source[y * apart :], out[y * to :]
+        for x in range(columns):
+            value = w0 * line[x + 11]
+            value = _seven(value, w, line, x + 4, x + 12, 1)
+            row[x] = _four(value, v, line, x, x + 19, 1)
+
+
+@njit(cache=True)
+def _fourteen_along(source: _Floats, weights: _Floats, out: _Floats, place: _Place) -> None:
+    rows, columns, apart, to = place
+    w0, w, v = weights[0], _seven_weights(weights, 1), _seven_weights(weights, 8)
+    for y in range(rows):
+        line, row = source[y * apart :], out[y * to :]
+        for x in range(columns):
+            value = w0 * line[x + 14]
+            value = _seven(value, w, line, x + 7, x + 15, 1)
+            row[x] = _seven(value, v, line, x, x + 22, 1)
+
+
+@njit(cache=True)
+def _add_four_along(source: _Floats, weights: _Floats, k: int, out: _Floats, place: _Place) -> None:
+    """Add the taps from a distance on; `source` starts with the farthest before."""
+    rows, columns, apart, to = place
+    w, after = _four_weights(weights, k), source[2 * k + 3 :]
+    for y in range(rows):
+        line, other, row = source[y * apart :], after[y * apart :], out[y * to :]
+        for x in range(columns):
+            value = row[x]
+            value += w[0] * (line[x + 3] + other[x])
+            value += w[1] * (line[x + 2] + other[x + 1])
+            value += w[2] * (line[x + 1] + other[x + 2])
+            row[x] = value + w[3] * (line[x] + other[x + 3])
+
+
+@njit(cache=True)
+def _four_down(source: _Floats, weights: _Floats, out: _Floats, place: _Place) -> None:
+    rows, columns, apart, to = place
+    w0, w = weights[0], _four_weights(weights, 1)
+    for y in range(rows):
+        line, row = source[y * apart :], out[y * to :]
+        for x in range(columns):
+            value = w0 * line[x + 4 * LINE_PX]
+            row[x] = _four(value, w, line, x, x + 5 * LINE_PX, LINE_PX)
+
+
+@njit(cache=True)
+def _seven_down(source: _Floats, weights: _Floats, out: _Floats, place: _Place) -> None:
+    rows, columns, apart, to = place
+    w0, w = weights[0], _seven_weights(weights, 1)
+    for y in range(rows):
+        line, row = source[y * apart :], out[y * to :]
+        for x in range(columns):
+            value = w0 * line[x + 7 * LINE_PX]
+            row[x] = _seven(value, w, line, x, x + 8 * LINE_PX, LINE_PX)
+
+
+@njit(cache=True)
+def _eleven_down(source: _Floats, weights: _Floats, out: _Floats, place: _Place) -> None:
+    rows, columns, apart, to = place
+    w0, w, v = weights[0], _seven_weights(weights, 1), _four_weights(weights, 8)
+    for y in range(rows):
+        line, row = source[y * apart :], out[y * to :]
+        for x in range(columns):
+            value = w0 * line[x + 11 * LINE_PX]
+            value = _seven(value, w, line, x + 4 * LINE_PX, x + 12 * LINE_PX, LINE_PX)
+            row[x] = _four(value, v, line, x, x + 19 * LINE_PX, LINE_PX)
+
+
+@njit(cache=True)
+def _fourteen_down(source: _Floats, weights: _Floats, out: _Floats, place: _Place) -> None:
+    rows, columns, apart, to = place
+    w0, w, v = weights[0], _seven_weights(weights, 1), _seven_weights(weights, 8)
+    for y in range(rows):
+        line, row = source[y * apart :], out[y * to :]
+        for x in range(columns):
+            value = w0 * line[x + 14 * LINE_PX]
+            value = _seven(value, w, line, x + 7 * LINE_PX, x + 15 * LINE_PX, LINE_PX)
+            row[x] = _seven(value, v, line, x, x + 22 * LINE_PX, LINE_PX)
+
+
+@njit(cache=True)
+def _add_four_down(source: _Floats, weights: _Floats, k: int, out: _Floats, place: _Place) -> None:
+    """Add the taps from a distance on; `source` starts with the farthest before."""
+    rows, columns, apart, to = place
+    w, after = _four_weights(weights, k), source[(2 * k + 3) * LINE_PX :]
+    for y in range(rows):
+        line, other, row = source[y * apart :], after[y * apart :], out[y * to :]
+        for x in range(columns):
+            value = row[x]
+            value += w[0] * (line[x + 3 * LINE_PX] + other[x])
+            value += w[1] * (line[x + 2 * LINE_PX] + other[x + LINE_PX])
+            value += w[2] * (line[x + LINE_PX] + other[x + 2 * LINE_PX])
+            row[x] = value + w[3] * (line[x] + other[x + 3 * LINE_PX])
+
+
+@njit(cache=True)
+def take_taps(source: _Floats, weights: _Floats, n_first: int, out: _Floats, place: _Place) -> None:
+    """Filter a map along rows.
 
     Parameters
     ----------
-    row : ndarray of float32, shape (n,)
+    source : ndarray of float32, shape (j,)
+        The map with its mirrored edges; it starts as many pixels before the first as there
+        are taps.
+    weights : ndarray of float32, shape (t + 1,)
+        Weight at distance 0 to t; t is `n_first` and some fours.
+    n_first : int
+        How many taps are taken first, one of `AT_ONCE`.
+    out : ndarray of float32, shape (k,)
         Written.
-    weights : ndarray of float32
-        Weight at each distance.
-    before, middle, after : ndarray of float32
-        The map from 4 before, from here and from 1 after.
+    place : tuple of int
+        Rows, values in a row, and how far rows lie apart in `source` and in `out`.
     """
-    w0 = weights[0]
-    w = (weights[1], weights[2], weights[3], weights[4])
-    for x in range(row.size):
-        row[x] = _four(w0 * middle[x], w, before, after, x, 1)
+    taps = weights.size - 1
+    near = source[(taps - n_first) :]
+    if n_first == 4:
+        _four_along(near, weights, out, place)
+    elif n_first == 7:
+        _seven_along(near, weights, out, place)
+    elif n_first == 11:
+        _eleven_along(near, weights, out, place)
+    else:
+        _fourteen_along(near, weights, out, place)
+    for k in range(n_first + 1, taps, 4):
+        _add_four_along(source[(taps - k - 3) :], weights, k, out, place)
 
 
 @njit(cache=True)
-def start_four_down(
-    rows: tuple[_Floats, _Floats, _Floats, _Floats],
-    weights: _Floats,
-    above: _Floats,
-    middle: _Floats,
-    below: _Floats,
+def take_taps_down(
+    source: _Floats, weights: _Floats, n_first: int, out: _Floats, place: _Place
 ) -> None:
-    """Take the middle and the first four taps of four rows.
+    """Filter a map down columns.
 
     Parameters
     ----------
-    rows : tuple of ndarray of float32, shape (n,)
-        Written; one below the other.
-    weights : ndarray of float32
-        Weight at each distance.
-    above, middle, below : ndarray of float32
-        The map from 4 rows above, from here and from 1 below, rows LINE_PX apart.
+    source : ndarray of float32, shape (j,)
+        The map with its mirrored edges, in rows LINE_PX apart; it starts as many rows before the
+        first as there are taps.
+    weights : ndarray of float32, shape (t + 1,)
+        Weight at distance 0 to t; t is `n_first` and some fours.
+    n_first : int
+        How many taps are taken first, one of `AT_ONCE`.
+    out : ndarray of float32, shape (k,)
+        Written.
+    place : tuple of int
+        Rows, values in a row, and how far rows lie apart in `source` and in `out`.
     """
-    one, two, three, four = rows
-    w0 = weights[0]
-    w = (weights[1], weights[2], weights[3], weights[4])
-    for x in range(one.size):
-        one[x] = _four(w0 * middle[x], w, above, below, x, LINE_PX)
-        at = x + LINE_PX
-        two[x] = _four(w0 * middle[at], w, above, below, at, LINE_PX)
-        at = x + 2 * LINE_PX
-        three[x] = _four(w0 * middle[at], w, above, below, at, LINE_PX)
-        at = x + 3 * LINE_PX
-        four[x] = _four(w0 * middle[at], w, above, below, at, LINE_PX)
-
-
-@njit(cache=True)
-def add_four(row: _Floats, weights: _Floats, k: int, before: _Floats, after: _Floats) -> None:
-    """Add four taps of a row.
-
-    Parameters
-    ----------
-    row : ndarray of float32, shape (n,)
-        Added to.
-    weights : ndarray of float32
-        Weight at each distance.
-    k : int
-        Distance of the first of these taps.
-    before, after : ndarray of float32
-        The map from k + 3 before and from k after.
-    """
-    w = (weights[k], weights[k + 1], weights[k + 2], weights[k + 3])
-    for x in range(row.size):
-        row[x] = _four(row[x], w, before, after, x, 1)
-
-
-@njit(cache=True)
-def add_four_down(
-    rows: tuple[_Floats, _Floats, _Floats, _Floats],
-    weights: _Floats,
-    k: int,
-    above: _Floats,
-    below: _Floats,
-) -> None:
-    """Add four taps of four rows.
-
-    Parameters
-    ----------
-    rows : tuple of ndarray of float32, shape (n,)
-        Added to; one below the other.
-    weights : ndarray of float32
-        Weight at each distance.
-    k : int
-        Distance of the first of these taps.
-    above, below : ndarray of float32
-        The map from k + 3 rows above and from k below, rows LINE_PX apart.
-    """
-    one, two, three, four = rows
-    w = (weights[k], weights[k + 1], weights[k + 2], weights[k + 3])
-    for x in range(one.size):
-        one[x] = _four(one[x], w, above, below, x, LINE_PX)
-        at = x + LINE_PX
-        two[x] = _four(two[x], w, above, below, at, LINE_PX)
-        at = x + 2 * LINE_PX
-        three[x] = _four(three[x], w, above, below, at, LINE_PX)
-        at = x + 3 * LINE_PX
-        four[x] = _four(four[x], w, above, below, at, LINE_PX)
+    taps = weights.size - 1
+    near = source[(taps - n_first) * LINE_PX :]
+    if n_first == 4:
+        _four_down(near, weights, out, place)
+    elif n_first == 7:
+        _seven_down(near, weights, out, place)
+    elif n_first == 11:
+        _eleven_down(near, weights, out, place)
+    else:
+        _fourteen_down(near, weights, out, place)
+    for k in range(n_first + 1, taps, 4):
+        _add_four_down(source[(taps - k - 3) * LINE_PX :], weights, k, out, place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +13,16 @@ from metastra.cells.nuclei import Nuclei
 from metastra.encoders.feature import Feature
 from metastra.encoders.layout_kernel import (
     autocorrelations,
-    block_means,
+    block_counts,
+    block_spread,
     boundary_px,
+    nuclei_by_part,
     otsu,
-    squared_distances,
 )
+from metastra.encoders.map_kernel import above, as_floats, count_true
 from metastra.encoders.mask_kernel import moments
 from metastra.encoders.part_kernel import part_areas, parts_where
+from metastra.encoders.thickness_kernel import distance_counts, thickness
 from metastra.encoders.tile_maps import TileMaps
 
 __all__ = ["FEATURES", "measure"]
@@ -126,7 +130,7 @@ def measure(maps: TileMaps, nuclei: Nuclei) -> NDArray[np.float64]:
     """
     with maps.scratch.frame():
         inside = maps.scratch.take(maps.tissue.shape)
-        np.copyto(inside, maps.tissue)
+        as_floats(maps.tissue, inside)
         tissue = ScaleSpace(inside, maps.scratch)
         return np.array(_measure(maps, tissue, nuclei))
 
@@ -137,17 +141,18 @@ def _measure(maps: TileMaps, tissue: ScaleSpace, nuclei: Nuclei) -> list[float]:
         stains, tissue, mpp = (stains[0].halved, stains[1].halved), tissue.halved, 2.0 * mpp
     found: list[float] = []
     for stain in stains:
-        found += _autocorrelations(stain.image, mpp)
-        blocks = block_means(stain.image, _BLOCKS)
-        mean = float(blocks.mean())
-        found.append(float(blocks.std()) / mean if mean > 1e-3 else 0.0)
-    found.append(float(block_means(tissue.image, _BLOCKS).std()))
-    found.append(_count_variation(nuclei, maps.tissue.shape))
-    return found + _dense(stains, tissue.image > 0.5, mpp, maps, nuclei)
+        found += autocorrelations(stain.image, *_offsets(mpp)).tolist()
+        mean, sd = block_spread(stain.image, _BLOCKS)
+        found.append(sd / mean if mean > 1e-3 else 0.0)
+    found.append(block_spread(tissue.image, _BLOCKS)[1])
+    points, shape = nuclei.centroids_px0, maps.tissue.shape
+    found.append(block_counts(points, shape, _BLOCKS) if len(nuclei) else 0.0)
+    return found + _dense(stains, tissue.image, mpp, maps, nuclei)
 
 
-def _autocorrelations(image: NDArray[np.float32], mpp: float) -> list[float]:
-    """Mean of four directions at each lag, and their spread at the second."""
+@lru_cache(maxsize=16)
+def _offsets(mpp: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Four directions at each lag: across and down, in pixels."""
     steps = [max(round(lag_um / mpp), 1) for lag_um in _LAGS_UM]
     slants = [max(round(lag_um / mpp / math.sqrt(2.0)), 1) for lag_um in _LAGS_UM]
     offsets = [
@@ -155,89 +160,58 @@ def _autocorrelations(image: NDArray[np.float32], mpp: float) -> list[float]:
         for step, slant in zip(steps, slants, strict=True)
         for offset in ((step, 0), (0, step), (slant, slant), (-slant, slant))
     ]
-    dx, dy = np.array(offsets).T.copy()
-    four = autocorrelations(image, dx, dy).reshape(-1, 4)
-    return [*four.mean(axis=1).tolist(), float(four[1].max() - four[1].min())]
-
-
-def _count_variation(nuclei: Nuclei, shape: tuple[int, ...]) -> float:
-    if not len(nuclei):
-        return 0.0
-    column = (nuclei.centroids_px0[:, 0] * _BLOCKS / shape[1]).astype(np.int64)
-    row = (nuclei.centroids_px0[:, 1] * _BLOCKS / shape[0]).astype(np.int64)
-    block = np.clip(row, 0, _BLOCKS - 1) * _BLOCKS + np.clip(column, 0, _BLOCKS - 1)
-    counts = np.bincount(block, minlength=_BLOCKS**2)
-    return float(counts.std() / counts.mean())
+    dx, dy = np.array(offsets, np.int64).T.copy()
+    return dx, dy
 
 
 def _dense(
     stains: tuple[ScaleSpace, ...],
-    tissue: NDArray[np.bool_],
+    tissue: NDArray[np.float32],
     mpp: float,
     maps: TileMaps,
     nuclei: Nuclei,
 ) -> list[float]:
     smooth = stains[0].blurred(6.0 / mpp)
     threshold, contrast, separation = otsu(smooth)
-    dense = smooth > threshold
-    if contrast == 0.0 or not dense.any():
+    dense, loose = np.empty((2, *smooth.shape), np.bool_)
+    n_dense = above(smooth, threshold, dense)
+    if contrast == 0.0 or not n_dense:
         return [0.0] * 14
+    above(tissue, 0.5, loose)
+    sparse = ~dense
+    loose &= sparse
+    n_loose = count_true(loose)
     areas_um2 = part_areas(*parts_where(dense)) * mpp**2
-    thick, thin = (2.0 * mpp * np.sqrt(squared_distances(part)) for part in (dense, ~dense))
-    loose = tissue & ~dense
+    thick_px, thick_p90_px = thickness(distance_counts(dense), 0.9)
+    thin_px, _ = thickness(distance_counts(sparse), 0.9)
     eosin = 0.0
-    if loose.any():
+    if n_loose:
         inside, outside = (moments(stains[1].image, part)[0] for part in (dense, loose))
         eosin = math.log((inside + 0.05) / (outside + 0.05))
-    area_mm2 = maps.area_mm2()
+    area_mm2, loose_mm2 = maps.area_mm2(), n_loose * (mpp / 1000.0) ** 2
     # π/4 corrects the length of a staircase
     length_mm = boundary_px(dense) * mpp / 1000.0 * np.pi / 4.0
     return [
-        float(dense.mean()),
+        n_dense / dense.size,
         contrast,
         separation,
-        float(np.sum(areas_um2 >= 100.0)) / area_mm2,
-        float(thick.mean()),
-        _quantile(np.sort(thick), 0.9),
-        float(thin.mean()),
+        float(np.count_nonzero(areas_um2 >= 100.0)) / area_mm2,
+        2.0 * mpp * thick_px,
+        2.0 * mpp * thick_p90_px,
+        2.0 * mpp * thin_px,
         length_mm / area_mm2,
         eosin,
-        *_nuclei_by_part(dense, loose, mpp, maps.mpp, nuclei),
+        *_nuclei_by_part(dense, loose_mm2, maps.mpp / mpp, nuclei),
     ]
 
 
-def _quantile(ordered: NDArray[np.float64], share: float) -> float:
-    """Interpolate as `numpy.quantile` does, which takes longer than all else here."""
-    place = share * (ordered.size - 1)
-    at, rest = int(place), place - int(place)
-    one, two = float(ordered[at]), float(ordered[min(at + 1, ordered.size - 1)])
-    return one + (two - one) * rest if rest < 0.5 else two - (two - one) * (1.0 - rest)
-
-
 def _nuclei_by_part(
-    dense: NDArray[np.bool_],
-    loose: NDArray[np.bool_],
-    coarse_mpp: float,
-    mpp: float,
-    nuclei: Nuclei,
+    dense: NDArray[np.bool_], loose_mm2: float, scale: float, nuclei: Nuclei
 ) -> list[float]:
-    shapes = nuclei.shapes
-    if shapes is None or not len(nuclei):
+    of_each, n = nuclei.shapes, len(nuclei)
+    if of_each is None or not n:
         return [0.0] * 5
-    at = (nuclei.centroids_px0 * (mpp / coarse_mpp)).astype(np.int64)
-    at = np.clip(at, 0, np.array(dense.shape)[::-1] - 1)
-    inside = dense[at[:, 1], at[:, 0]]
-    ratios = [0.0, 0.0, 0.0]
-    if inside.any() and not inside.all():
-        means = [
-            (float(values[inside].mean()), float(values[~inside].mean()))
-            for values in (shapes.area_um2, shapes.haematoxylin_od, shapes.eccentricity)
-        ]
-        ratios = [
-            float(np.log(means[0][0] / means[0][1])),
-            float(np.log((means[1][0] + 0.05) / (means[1][1] + 0.05))),
-            means[2][0] - means[2][1],
-        ]
-    loose_mm2 = float(loose.sum()) * (coarse_mpp / 1000.0) ** 2
-    density = float(np.sum(~inside)) / loose_mm2 if loose_mm2 > 1e-4 else 0.0
-    return [*ratios, float(inside.mean()), density]
+    shapes = (of_each.area_um2, of_each.haematoxylin_od, of_each.eccentricity)
+    *ratios, n_dense = nuclei_by_part(dense, nuclei.centroids_px0, scale, shapes)
+    density = (n - n_dense) / loose_mm2 if loose_mm2 > 1e-4 else 0.0
+    return [*ratios, n_dense / n, density]

@@ -1,6 +1,8 @@
-"""Compiled measures of a coarse map: correlation with itself, Otsu's threshold, thickness."""
+"""Compiled measures of a coarse map: correlation with itself, blocks, Otsu's threshold, parts."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numba import njit
@@ -8,7 +10,14 @@ from numpy.typing import NDArray
 
 from metastra.encoders.map_kernel import total
 
-__all__ = ["autocorrelations", "block_means", "boundary_px", "otsu", "squared_distances"]
+__all__ = [
+    "autocorrelations",
+    "block_counts",
+    "block_spread",
+    "boundary_px",
+    "nuclei_by_part",
+    "otsu",
+]
 
 _Floats = NDArray[np.float32]
 _OTSU_BINS = 64
@@ -18,20 +27,21 @@ _OTSU_BINS = 64
 def autocorrelations(
     image: _Floats, dx: NDArray[np.int64], dy: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Correlate a map with itself some pixels away.
+    """Correlate a map with itself some pixels away, in four directions at each distance.
 
     Parameters
     ----------
     image : ndarray of float32, shape (h, w)
         Any map.
-    dx, dy : ndarray of int64, shape (k,)
-        Offsets; dy not below 0.
+    dx, dy : ndarray of int64, shape (4 k,)
+        Offsets, four of each distance together; dy not below 0.
 
     Returns
     -------
-    ndarray of float64, shape (k,)
-        Mean product of the centred values over their variance; 0 in a flat map, and where no pair
-        lies in the map.
+    ndarray of float64, shape (k + 1,)
+        Mean product of the centred values over their variance, mean of four directions; 0 in a
+        flat map, and where no pair lies in the map.  Then the largest minus the smallest of the
+        four at the second distance.
     """
     rows, columns = image.shape
     sums = np.zeros(columns)
@@ -43,11 +53,18 @@ def autocorrelations(
     for y in range(rows):
         for x in range(columns):
             centred[y, x] = image[y, x] - mean
-    found = np.zeros(dx.size)
+    found = np.zeros(dx.size // 4 + 1)
     variance = _mean_product(centred, 0, 0)
-    if variance >= 1e-6:
-        for k in range(dx.size):
-            found[k] = _mean_product(centred, dx[k], dy[k]) / variance
+    if variance < 1e-6:
+        return found
+    for k in range(dx.size // 4):
+        first, least, most = 0.0, np.inf, -np.inf
+        for at in range(4 * k, 4 * k + 4):
+            value = _mean_product(centred, dx[at], dy[at]) / variance
+            first, least, most = first + value, min(least, value), max(most, value)
+        found[k] = first / 4.0
+        if k == 1:
+            found[-1] = most - least
     return found
 
 
@@ -71,7 +88,7 @@ def _add_products(one: _Floats, two: _Floats, sums: NDArray[np.float64]) -> None
 
 
 @njit(cache=True)
-def block_means(image: _Floats, n: int) -> NDArray[np.float64]:
+def block_spread(image: _Floats, n: int) -> tuple[float, float]:
     """Average n × n equal blocks; rows and columns that are left over do not count.
 
     Parameters
@@ -79,23 +96,72 @@ def block_means(image: _Floats, n: int) -> NDArray[np.float64]:
     image : ndarray of float32, shape (h, w)
         Any map.
     n : int
-        Blocks along a side.
+        Blocks along a side, a power of two.
 
     Returns
     -------
-    ndarray of float64, shape (n, n)
-        Means.
+    mean, sd : float
+        Of the means of the blocks.
     """
     rows, columns = image.shape[0] // n, image.shape[1] // n
-    means: NDArray[np.float64] = np.zeros((n, n))
+    means = np.zeros(n * n)
     for y in range(rows * n):
         for b in range(n):
+            at = y // rows * n + b
             for x in range(b * columns, (b + 1) * columns):
-                means[y // rows, b] += image[y, x]
-    for k in range(n):
-        for b in range(n):
-            means[k, b] /= rows * columns
-    return means
+                means[at] += image[y, x]
+    for k in range(n * n):
+        means[k] /= rows * columns
+    return _spread(means)
+
+
+@njit(cache=True)
+def block_counts(points: NDArray[np.float64], shape: tuple[int, int], n: int) -> float:
+    """Compare the counts of points in n × n equal blocks.
+
+    Parameters
+    ----------
+    points : ndarray of float64, shape (k, 2)
+        x and y in pixels, at least one.
+    shape : tuple of int
+        Height and width of the map.
+    n : int
+        Blocks along a side, a power of two.
+
+    Returns
+    -------
+    float
+        Standard deviation of the counts over their mean.
+    """
+    counts = np.zeros(n * n)
+    for k in range(len(points)):
+        column = min(max(int(points[k, 0] * n / shape[1]), 0), n - 1)
+        row = min(max(int(points[k, 1] * n / shape[0]), 0), n - 1)
+        counts[row * n + column] += 1.0
+    mean, sd = _spread(counts)
+    return sd / mean
+
+
+@njit(cache=True)
+def _spread(values: NDArray[np.float64]) -> tuple[float, float]:
+    mean = _folded_sum(values) / values.size
+    squares = np.empty(values.size)
+    for k in range(values.size):
+        squares[k] = (values[k] - mean) ** 2
+    return mean, np.sqrt(_folded_sum(squares) / values.size)
+
+
+@njit(cache=True)
+def _folded_sum(values: NDArray[np.float64]) -> float:
+    """Add halves to halves, so that equal values have no spread; a power of two of them."""
+    left = values.copy()
+    n = left.size // 2
+    while n:
+        for k in range(n):
+            left[k] += left[k + n]
+        n //= 2
+    found: float = left[0]
+    return found
 
 
 @njit(cache=True)
@@ -171,62 +237,6 @@ def _histogram(values: _Floats) -> tuple[NDArray[np.int64], _Floats]:
 
 
 @njit(cache=True)
-def squared_distances(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Squared distance from each pixel of a mask to the nearest one that is not in it.
-
-    Parameters
-    ----------
-    mask : ndarray of bool, shape (h, w)
-        Not all true.
-
-    Returns
-    -------
-    ndarray of int64, shape (n,)
-        Between the middles of pixels, in reading order.
-
-    Notes
-    -----
-    First along columns, then the least over the columns beside, as far as one may still be nearer
-    (Saito and Toriwaki 1994): exact.
-    """
-    rows, columns = mask.shape
-    far = rows + columns
-    along = np.empty((rows, columns), np.int64)
-    for x in range(columns):
-        gap = far
-        for y in range(rows):
-            gap = gap + 1 if mask[y, x] else 0
-            along[y, x] = gap
-        gap = far
-        for y in range(rows - 1, -1, -1):
-            gap = gap + 1 if mask[y, x] else 0
-            along[y, x] = min(along[y, x], gap)
-    squares = np.empty(mask.size, np.int64)
-    n = 0
-    for y in range(rows):
-        line = along[y]
-        for x in range(columns):
-            if mask[y, x]:
-                squares[n] = _least_square(line, x)
-                n += 1
-    return squares[:n]
-
-
-@njit(cache=True)
-def _least_square(along: NDArray[np.int64], x: int) -> int:
-    best: int = along[x] * along[x]
-    beside = 1
-    while beside * beside < best and (beside <= x or x + beside < along.size):
-        square = beside * beside
-        if beside <= x:
-            best = min(best, square + along[x - beside] * along[x - beside])
-        if x + beside < along.size:
-            best = min(best, square + along[x + beside] * along[x + beside])
-        beside += 1
-    return best
-
-
-@njit(cache=True)
 def boundary_px(mask: NDArray[np.bool_]) -> int:
     """Count the edges of pixels between the two kinds.
 
@@ -247,3 +257,56 @@ def boundary_px(mask: NDArray[np.bool_]) -> int:
             n += y + 1 < rows and mask[y, x] != mask[y + 1, x]
             n += x + 1 < columns and mask[y, x] != mask[y, x + 1]
     return n
+
+
+@njit(cache=True)
+def nuclei_by_part(
+    dense: NDArray[np.bool_],
+    points: NDArray[np.float64],
+    scale: float,
+    shapes: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
+) -> tuple[float, float, float, int]:
+    """Compare the nuclei of the dense and of the loose part.
+
+    Parameters
+    ----------
+    dense : ndarray of bool, shape (h, w)
+        Which pixels are dense.
+    points : ndarray of float64, shape (n, 2)
+        x and y of the nuclei, at least one.
+    scale : float
+        Pixels of the mask to a unit of the points.
+    shapes : tuple of ndarray of float64, shape (n,)
+        Area, haematoxylin and eccentricity of each.
+
+    Returns
+    -------
+    area, haematoxylin, eccentricity : float
+        Logarithms of the ratio of the means in the dense to those in the loose part, haematoxylin
+        plus 0.05; the difference for the eccentricity.  0 where all are in one part.
+    n_dense : int
+        Nuclei in the dense part.
+    """
+    rows, columns = dense.shape
+    area, dark, eccentricity = shapes
+    sums, n_dense = np.zeros((2, 3)), 0
+    for k in range(len(points)):
+        x = min(max(int(points[k, 0] * scale), 0), columns - 1)
+        y = min(max(int(points[k, 1] * scale), 0), rows - 1)
+        row = sums[1 if dense[y, x] else 0]
+        n_dense += dense[y, x]
+        row[0] += area[k]
+        row[1] += dark[k]
+        row[2] += eccentricity[k]
+    n_loose = len(points) - n_dense
+    if n_dense == 0 or n_loose == 0:
+        return 0.0, 0.0, 0.0, n_dense
+    for part in range(3):
+        sums[0, part] /= n_loose
+        sums[1, part] /= n_dense
+    return (
+        math.log(sums[1, 0] / sums[0, 0]),
+        math.log((sums[1, 1] + 0.05) / (sums[0, 1] + 0.05)),
+        sums[1, 2] - sums[0, 2],
+        n_dense,
+    )

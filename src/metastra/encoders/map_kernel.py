@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "above",
+    "as_floats",
     "count_below",
     "count_true",
     "cut_and_average",
@@ -84,6 +85,23 @@ def above(image: NDArray[np.float32], limit: float, out: NDArray[np.bool_]) -> i
     for x in range(line.size):
         row[x] = line[x] > least
     return count_true(out)
+
+
+@njit(cache=True)
+def as_floats(mask: NDArray[np.bool_], out: NDArray[np.float32]) -> None:
+    """Make a map of a mask.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (h, w)
+        Any mask.
+    out : ndarray of float32, shape (h, w)
+        Written: 1 where it is true, else 0.
+    """
+    line, row = mask.ravel(), out.ravel()
+    one, zero = np.float32(1.0), np.float32(0.0)
+    for x in range(row.size):
+        row[x] = one if line[x] else zero
 
 
 @njit(cache=True)

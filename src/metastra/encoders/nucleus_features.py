@@ -14,6 +14,7 @@ from metastra.encoders.nucleus_kernel import (
     agreement,
     columns_of,
     counts_of_kinds,
+    nearest_of_each,
     pairs_within,
     spread_of_columns,
 )
@@ -202,10 +203,14 @@ def _arranged(
     tissue_mm2: float,
 ) -> list[float]:
     n = len(points)
-    found = cKDTree(points).query(points, k=_NEIGHBOURS + 1)
-    nearest, fifth = np.asarray(found[0])[:, 1], np.asarray(found[0])[:, -1]
-    neighbours = np.asarray(found[1], np.int64)[:, 1:]
-    mean_um, fifth_um = float(nearest.mean()), float(fifth.mean())
+    distances, neighbours, clear = nearest_of_each(points, _NEIGHBOURS)
+    if not clear:
+        # of several that are equally far the tree's choice counts, as it always did
+        found = cKDTree(points).query(points, k=_NEIGHBOURS + 1)[1]
+        neighbours = np.asarray(found, np.int64)[:, 1:]
+    by_rank = spread_of_columns(distances, distances)
+    mean_um, sd_um = by_rank[0, :2].tolist()
+    fifth_um, fifth_sd_um = by_rank[-1, :2].tolist()
     random_um = 0.5 / math.sqrt(n / (tissue_mm2 * 1e6))
     resultant, parallel, beside, area, dark = agreement(
         points,
@@ -216,14 +221,13 @@ def _arranged(
         shapes.haematoxylin_od,
     )
     n_like = np.count_nonzero(lymphocyte_like)
-    close, _ = pairs_within(points, lymphocyte_like, _REACHES_UM[0])
-    wide, wide_like = pairs_within(points, lymphocyte_like, _REACHES_UM[1])
+    close, wide, wide_like = pairs_within(points, lymphocyte_like, *_REACHES_UM)
     return [
         mean_um,
-        float(nearest.std()),
+        sd_um,
         mean_um / random_um,
         fifth_um,
-        float(fifth.std()) / max(fifth_um, 1e-9),
+        fifth_sd_um / max(fifth_um, 1e-9),
         2.0 * close / n,
         2.0 * wide / n,
         resultant,

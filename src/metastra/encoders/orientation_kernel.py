@@ -125,7 +125,7 @@ def _add_directions(across: _Floats, down: _Floats, bins: NDArray[np.float64]) -
         bins[at] += energy
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _quick_places(across: _Floats, down: _Floats, places: _Floats, n_bins: int) -> None:
     """Angle over half a turn, in bins, without a call: a polynomial of the smaller over the larger.
 
@@ -172,7 +172,7 @@ def coherence(xx: _Floats, yy: _Floats, xy: _Floats) -> tuple[float, float]:
     return mean, max(second / weight - mean * mean, 0.0) ** 0.5
 
 
-@njit(cache=True, fastmath={"reassoc", "nsz"})
+@njit(cache=True, error_model="numpy", fastmath={"reassoc", "nsz"})
 def _coherence_sums(xx: _Floats, yy: _Floats, xy: _Floats) -> tuple[float, float, float]:
     least = np.float32(1e-7)
     weight, first, second = 0.0, 0.0, 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,8 @@ _MEASURES = {
 }
 _CIRCLES_UM = (1.5, 4.0)
 _STEP = 0.02
+
+_Offsets = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 def _declare() -> tuple[Feature, ...]:
@@ -133,21 +136,38 @@ def _pairs(image: NDArray[np.float32], maps: TileMaps) -> list[float]:
     with maps.scratch.frame():
         levels = maps.scratch.take(image.shape, np.uint8)
         quantise(image, maps.tissue, 1.25, levels)
-        for offset_um in _OFFSETS_UM:
-            step = max(round(offset_um / maps.mpp), 1)
-            slant = max(round(offset_um / maps.mpp / math.sqrt(2.0)), 1)
-            dx, dy = np.array([[step, slant, 0, -slant], [0, slant, step, slant]])
+        for dx, dy in _pair_offsets(maps.mpp):
             found += pair_measures(levels, dx, dy).tolist()
     return found
 
 
 def _patterns(relative: ScaleSpace, maps: TileMaps) -> list[float]:
     found: list[float] = []
-    angles = np.arange(8) * (math.pi / 4.0)
-    for radius_um in _CIRCLES_UM:
-        radius_px = max(radius_um / maps.mpp, 1.0)
+    for radius_um, (dx, dy) in zip(_CIRCLES_UM, _circle_offsets(maps.mpp), strict=True):
         smooth = relative.blurred(maps.sigma_px(radius_um / 3.0))
+        found += binary_patterns(smooth, maps.tissue, dx, dy, _STEP).tolist()
+    return found
+
+
+@lru_cache(maxsize=16)
+def _pair_offsets(mpp: float) -> list[_Offsets]:
+    """Four directions at each distance: across and down, in pixels."""
+    found = []
+    for offset_um in _OFFSETS_UM:
+        step = max(round(offset_um / mpp), 1)
+        slant = max(round(offset_um / mpp / math.sqrt(2.0)), 1)
+        found.append((np.array([step, slant, 0, -slant]), np.array([0, slant, step, slant])))
+    return found
+
+
+@lru_cache(maxsize=16)
+def _circle_offsets(mpp: float) -> list[_Offsets]:
+    """Eight pixels around each circle: across and down."""
+    angles = np.arange(8) * (math.pi / 4.0)
+    found = []
+    for radius_um in _CIRCLES_UM:
+        radius_px = max(radius_um / mpp, 1.0)
         dx = np.rint(radius_px * np.cos(angles)).astype(np.int64)
         dy = np.rint(radius_px * np.sin(angles)).astype(np.int64)
-        found += binary_patterns(smooth, maps.tissue, dx, dy, _STEP).tolist()
+        found.append((dx, dy))
     return found
