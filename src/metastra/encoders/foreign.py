@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from metastra.encoders.engine_names import require_engine
 from metastra.encoders.engines import onnx_session, openvino_session, quiet
 from metastra.encoders.network_encoder import Runner
+from metastra.encoders.onnx_file import given_inputs, read_onnx
 from metastra.encoders.recipe import EncoderRecipe
 from metastra.encoders.weights import Weights
-from metastra.errors import ConfigError, MissingExtra
+from metastra.errors import ConfigError
 
 __all__ = ["foreign_runner"]
 
@@ -96,23 +97,7 @@ def _torchscript(path: Path) -> Any:
 
 def _onnx_batch(path: Path, side_px: int) -> int:
     """Look at an ONNX file: its batch where that is fixed, else 0."""
-    try:
-        import onnx
-        from google.protobuf.message import DecodeError
-    except ModuleNotFoundError as error:
-        raise MissingExtra("onnx", extra="onnx", what_for="an ONNX file") from error
-    try:
-        graph = onnx.load(str(path), load_external_data=False).graph
-    except DecodeError as error:
-        raise ConfigError(f"{path} cannot be read as ONNX: {error}") from error
-    outside = [one.name for one in graph.initializer if one.data_location == 1]
-    if outside:
-        raise ConfigError(
-            f"{path} keeps {len(outside)} tensors in another file, which no digest holds; save it "
-            "with its weights inside"
-        )
-    known = {one.name for one in graph.initializer}
-    given = [one for one in graph.input if one.name not in known]
+    given = given_inputs(read_onnx(path))
     if len(given) != 1:
         raise ConfigError(f"{path} takes {len(given)} inputs; expected one, (b, 3, s, s)")
     sizes = [one.dim_value for one in given[0].type.tensor_type.shape.dim]
