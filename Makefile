@@ -42,8 +42,8 @@ types: $(VENV)/.dev
 docs: $(VENV)/.dev  ## rewrite the pages that are printed from the code
 	$(BIN)/python docs/print_pages.py
 
-bench: $(VENV)/.bench  ## measure against other software, side by side; prints the table for docs/benchmarks.md
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.bench  ## every comparison, a process a pair; rewrites the tables of docs/benchmarks.md (GROUPS=, WHY=)
+	$(BIN)/python -m benchmarks $(GROUPS) --write --why "$(WHY)"
 
 record: $(VENV)/.dev  ## the long checks whose results are committed in docs/records/
 	$(BIN)/python -m benchmarks.record

@@ -1,90 +1,162 @@
-"""`python -m benchmarks`: measure, print the tables, and with `--write` put them into the page."""
+"""`python -m benchmarks`: measure all groups or some; with `--write` their sections of the page.
+
+Each part of a group is a process of its own, and so is each pair in it.  A section is written as
+soon as its group is measured, so that a run that is stopped keeps what it has.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
 
-from benchmarks.cases import CASES, CHECKS, REPOSITORY, Case
-from benchmarks.commands import child_environment, measure_check, measure_starts
+from benchmarks.cases import REPOSITORY
+from benchmarks.commands import child_environment
+from benchmarks.groups import GROUPS, Group
+from benchmarks.history import earlier_page, replace_section, section_of
 from benchmarks.machine import cpu_model, load, today, versions
-from benchmarks.page import calls_table, checks_table, replace_table, starts_table
 
-_PAGE = REPOSITORY / "docs" / "benchmarks.md"
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+__all__ = ["joined", "main", "measure", "write"]
 
 
-def _measure(case: Case) -> dict[str, Any]:
-    _say(f"{case.name}: {case.rounds} rounds")
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.worker", case.key, str(case.n), str(case.rounds)],
-        cwd=REPOSITORY,
-        env=child_environment(),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return said
+def measure(group: Group, *, quick: bool) -> str:
+    """Measure a group.
+
+    Parameters
+    ----------
+    group : Group
+        What is measured.
+    quick : bool
+        Small and once, to see that it works.
+
+    Returns
+    -------
+    str
+        Markdown: the section of the page.
+    """
+    before, said, failed = load(), [], []
+    for part in group.parts:
+        if quick and not part.is_quick:
+            continue
+        print(f"{group.name}: {' '.join(part.arguments)}", file=sys.stderr, flush=True)
+        done = subprocess.run(
+            [sys.executable, *part.arguments, *(("--quick",) if quick else ())],
+            cwd=REPOSITORY,
+            env=child_environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        said.append(done.stdout)
+        if done.returncode:
+            failed.append(f"`{' '.join(part.arguments)}` ended with {done.returncode}")
+    lines = [
+        f"### Measured on {today()}",
+        "",
+        f"- Machine: {cpu_model()}; load {before} at the start, {load()} at the end.",
+        f"- Versions: {versions(*group.packages)}.",
+        f"- Command: `python -m benchmarks {group.name}{' --quick' if quick else ''} --write`.",
+        *(f"- **Not measured:** {one}." for one in failed),
+        "",
+        joined(said),
+    ]
+    return "\n".join(lines).strip()
 
 
-def _everything() -> str:
-    before = load()
-    calls = calls_table([(case, _measure(case)) for case in CASES])
-    checks = checks_table([(check, measure_check(check, _say)) for check in CHECKS])
-    starts = starts_table(measure_starts())
-    return f"""### Measured on {today()}
+def joined(texts: Sequence[str]) -> str:
+    """Put texts one below the other; a table that goes on with the same head is one table.
 
-- Machine: {cpu_model()}; shared with other work, load {before} at the start, {load()} at the end.
-- Versions: {versions()}.
-- Command: `python -m benchmarks --write`.
+    Parameters
+    ----------
+    texts : sequence of str
+        Markdown.
 
-Calls, CPU time on one core:
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    whole: list[str] = []
+    head: list[str] = []
+    for text in texts:
+        lines = text.strip().splitlines()
+        if not lines:
+            continue
+        if lines[:2] == head and whole[-1].startswith("|"):
+            whole += lines[2:]
+        else:
+            whole += [*([""] if whole else []), *lines]
+        head = lines[:2] if lines[0].startswith("|") else []
+    return "\n".join(whole)
 
-{calls}
 
-`metastra check`:
+def write(group: Group, text: str, docs: Path, *, why: str = "") -> None:
+    """Rewrite the section of a group; what stood there goes to its record.
 
-{checks}
+    Parameters
+    ----------
+    group : Group
+        Whose section it is.
+    text : str
+        The section.
+    docs : Path
+        Folder with ``benchmarks.md`` and ``records``.
+    why : str
+        What changed since the section that stood there.
 
-Cold start:
+    Raises
+    ------
+    ValueError
+        If the page has no markers of the group.
+    """
+    path, record = docs / "benchmarks.md", docs / "records" / f"benchmarks-{group.name}.md"
+    page = path.read_text(encoding="utf-8")
+    known = record.read_text(encoding="utf-8") if record.is_file() else ""
+    old = section_of(page, group.name)
+    history = earlier_page(known, group.title, old, text, date=today(), why=why)
+    if history != known:
+        record.parent.mkdir(exist_ok=True)
+        record.write_text(history, encoding="utf-8")
+    path.write_text(replace_section(page, group.name, text), encoding="utf-8")
 
-{starts}
-"""
 
-
-def main(arguments: list[str]) -> None:
+def main(arguments: list[str]) -> int:
     """Measure and print.
 
     Parameters
     ----------
     arguments : list of str
         From the command line.
+
+    Returns
+    -------
+    int
+        1 where a part of a group failed.
     """
+    names = [group.name for group in GROUPS]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--write", action="store_true", help="rewrite the table in the page")
-    what.add_argument("--only", metavar="WORD", help="only calls whose name holds this word")
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(names)}; or all")
+    parser.add_argument("--write", action="store_true", help="rewrite the sections of the page")
+    parser.add_argument("--why", default="", help="what changed, for the record")
+    parser.add_argument("--quick", action="store_true", help="small and once: does it work")
+    parser.add_argument("--docs", type=Path, default=REPOSITORY / "docs", help="folder of the page")
     options = parser.parse_args(arguments)
-    if options.only:
-        chosen = [case for case in CASES if options.only in case.name]
-        if not chosen:
-            parser.error(f"no call holds {options.only!r}: {', '.join(c.name for c in CASES)}")
-        print(calls_table([(case, _measure(case)) for case in chosen]))
-        return
-    table = _everything()
-    print(table)
-    if options.write:
-        page = _PAGE.read_text(encoding="utf-8")
-        _PAGE.write_text(replace_table(page, table), encoding="utf-8")
-        _say(f"written: {_PAGE.relative_to(REPOSITORY)}")
+    if unknown := sorted(set(options.groups) - set(names)):
+        parser.error(f"no group is named {', '.join(unknown)}; there are {', '.join(names)}")
+    failed = False
+    for group in GROUPS:
+        if options.groups and group.name not in options.groups:
+            continue
+        text = measure(group, quick=options.quick)
+        failed = failed or "**Not measured:**" in text
+        print(f"## {group.title}\n\n{text}\n", flush=True)
+        if options.write:
+            write(group, text, options.docs, why=options.why)
+            print(f"written: {group.name}", file=sys.stderr, flush=True)
+    return int(failed)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

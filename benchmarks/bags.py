@@ -1,8 +1,9 @@
 """A random part of a large bag: memory map against the peers' files; an epoch over many bags.
 
-``OMP_NUM_THREADS=1 python -m benchmarks.bags`` prints the tables of docs/benchmarks.md.  Every way
-reads the file that its program writes, as its data loader does: the whole dataset, then the rows;
-the file is in the page cache.  CPU times of one process with one thread.
+``OMP_NUM_THREADS=1 python -m benchmarks.bags --against stamp`` prints the rows of one program,
+``--epoch`` those of an epoch.  Every way reads the file that its program writes, as its data loader
+does: the whole dataset, then the rows; the file is in the page cache.  CPU times of one process
+with one thread, all ways in turn.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -25,15 +27,29 @@ from metastra.features.hdf5_layouts import read_h5
 from metastra.features.store import FeatureStore, features_recipe
 from metastra.features.writing import write_own
 
-N_TILES, DIMENSION, SUBSET = 50_000, 1536, 4096
-N_BAGS, N_FILES = 1000, 20
-ROUNDS = 7
+DIMENSION = 1536
+Way = Callable[[], np.ndarray]
 
 
-def make_bag(seed: int) -> Bag:
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured."""
+
+    tiles: int
+    subset: int
+    bags: int
+    files: int
+    rounds: int
+
+
+WHOLE = Sizes(tiles=50_000, subset=4096, bags=1000, files=20, rounds=7)
+QUICK = Sizes(tiles=2_000, subset=256, bags=10, files=2, rounds=1)
+
+
+def make_bag(seed: int, n_tiles: int) -> Bag:
     rng = np.random.default_rng(seed)
-    features = rng.standard_normal((N_TILES, DIMENSION), dtype=np.float32).astype(np.float16)
-    places = np.arange(N_TILES)
+    features = rng.standard_normal((n_tiles, DIMENSION), dtype=np.float32).astype(np.float16)
+    places = np.arange(n_tiles)
     coords = np.stack([places % 250, places // 250], axis=1).astype(np.int64) * 448
     return Bag(features=features, coords=coords, frame=BagFrame())
 
@@ -43,27 +59,26 @@ def write_own_file(folder: Path, name: str, bag: Bag) -> None:
     FeatureStore(folder).write(name, recipe, write_own(bag))
 
 
-def write_peers(folder: Path, bag: Bag) -> None:
+def write_peer(folder: Path, bag: Bag, peer: str) -> None:
     """TRIDENT: float32, pieces of one row, compressed by nothing; STAMP: float16 in one piece."""
     wide = bag.features.astype(np.float32)
-    with h5py.File(folder / "trident.h5", "w") as file:
-        file.create_dataset("features", data=wide, chunks=(1, DIMENSION))
-        file.create_dataset("coords", data=bag.coords)
-    with h5py.File(folder / "stamp.h5", "w") as file:
-        file["feats"], file["coords"] = bag.features, bag.coords.astype(np.float32)
-    torch.save(torch.from_numpy(wide), folder / "clam.pt")
+    if peer == "clam":
+        torch.save(torch.from_numpy(wide), folder / "clam.pt")
+        return
+    with h5py.File(folder / f"{peer}.h5", "w") as file:
+        if peer == "trident":
+            chunks = (1, wide.shape[1])
+            file.create_dataset("features", data=wide, chunks=chunks)
+            file.create_dataset("coords", data=bag.coords)
+        else:
+            file["feats"], file["coords"] = bag.features, bag.coords.astype(np.float32)
 
 
-def subsets(folder: Path) -> list[str]:
-    bag = make_bag(0)
-    write_own_file(folder, "own", bag)
-    write_peers(folder, bag)
-    rows = np.random.default_rng(1).choice(N_TILES, SUBSET, replace=False)
-    expected = bag.features[rows].astype(np.float32)
-    del bag
+def ways_of(folder: Path, peer: str, rows: np.ndarray) -> dict[str, tuple[Way, str]]:
+    """Give the ways that are compared with ours, and the least ratio that was asked for."""
 
-    def h5(name: str, dataset: str) -> np.ndarray:
-        with h5py.File(folder / name, "r") as file:
+    def h5(dataset: str) -> np.ndarray:
+        with h5py.File(folder / f"{peer}.h5", "r") as file:
             return file[dataset][:][rows]
 
     def pt() -> np.ndarray:
@@ -76,20 +91,36 @@ def subsets(folder: Path) -> list[str]:
             found = file["features"][rows[order]]
         return found[np.argsort(order)]
 
+    if peer == "stamp":
+        return {"STAMP's h5, whole, then the rows": (lambda: h5("feats"), "8×")}
+    if peer == "clam":
+        return {"CLAM's `.pt`, whole, then the rows": (pt, "50×")}
+    return {
+        "TRIDENT's h5, whole, then the rows": (lambda: h5("features"), "100×"),
+        "TRIDENT's h5, by rows": (by_rows, ""),
+    }
+
+
+def subsets(folder: Path, peer: str, sizes: Sizes) -> list[str]:
+    """Ours and a peer's in turn."""
+    bag = make_bag(0, sizes.tiles)
+    write_own_file(folder, "own", bag)
+    write_peer(folder, bag, peer)
+    rows = np.random.default_rng(1).choice(sizes.tiles, sizes.subset, replace=False)
+    expected = bag.features[rows].astype(np.float32)
+    del bag
     own = read_h5(folder / "own.h5")
-    ways: dict[str, Callable[[], np.ndarray]] = {
-        "metastra, open bag, as stored": lambda: own.rows(rows, as_stored=True),
-        "metastra, open bag, widened to float32": lambda: own.rows(rows),
-        "metastra, opened each time, as stored": lambda: read_h5(folder / "own.h5").rows(
+    theirs = ways_of(folder, peer, rows)
+    ways: dict[str, Way] = {
+        "open bag, as stored": lambda: own.rows(rows, as_stored=True),
+        "open bag, widened to float32": lambda: own.rows(rows),
+        "opened each time, as stored": lambda: read_h5(folder / "own.h5").rows(
             rows, as_stored=True
         ),
-        "STAMP's h5, whole, then the rows": lambda: h5("stamp.h5", "feats"),
-        "CLAM's .pt, whole, then the rows": pt,
-        "TRIDENT's h5, whole, then the rows": lambda: h5("trident.h5", "features"),
-        "TRIDENT's h5, by rows": by_rows,
+        **{name: way for name, (way, _) in theirs.items()},
     }
     times: dict[str, list[float]] = {name: [] for name in ways}
-    for round_number in range(ROUNDS + 1):
+    for round_number in range(sizes.rounds + 1):
         for name, way in ways.items():
             begun = time.process_time()
             found = way()
@@ -98,54 +129,65 @@ def subsets(folder: Path) -> list[str]:
             if not np.array_equal(found.astype(np.float32), expected):
                 raise SystemExit(f"{name}: other numbers")
             del found
-    medians = {name: float(np.median(values)) for name, values in times.items()}
-    first = medians["metastra, open bag, as stored"]
+    ms = {name: 1000 * float(np.median(values)) for name, values in times.items()}
+    stored, widened, opened = list(ms.values())[:3]
     return [
-        f"| {name} | {1000 * seconds:.1f} ms | {seconds / first:.1f}× |"
-        for name, seconds in medians.items()
+        f"| {name} | {ms[name]:.1f} ms | {stored:.1f} ms | {widened:.1f} ms | {opened:.1f} ms "
+        f"| {ms[name] / stored:.1f}× | {asked} | {load()} |"
+        for name, (_, asked) in theirs.items()
     ]
 
 
-def epoch(folder: Path) -> str:
-    """Every bag once, `SUBSET` random tiles of each; resident memory without the page cache."""
+def epoch(folder: Path, sizes: Sizes) -> str:
+    """Every bag once, random tiles of each; resident memory without the page cache."""
     files = []
-    for number in range(N_FILES):
-        write_own_file(folder, f"bag{number}", make_bag(number))
+    for number in range(sizes.files):
+        write_own_file(folder, f"bag{number}", make_bag(number, sizes.tiles))
         files.append(folder / f"bag{number}.h5")
     links = folder / "links"
     links.mkdir()
-    for number in range(N_BAGS):
-        os.link(files[number % N_FILES], links / f"{number}.h5")
+    for number in range(sizes.bags):
+        os.link(files[number % sizes.files], links / f"{number}.h5")
     rng = np.random.default_rng(2)
     forget_peak()
-    begun, wall, checksum, most = time.process_time(), time.perf_counter(), 0.0, 0.0
-    for number in rng.permutation(N_BAGS):
+    begun, wall, most = time.process_time(), time.perf_counter(), 0.0
+    for number in rng.permutation(sizes.bags):
         bag = read_h5(links / f"{number}.h5")
-        taken = bag.rows(rng.choice(N_TILES, SUBSET, replace=False))
-        checksum += float(taken[0, 0])
+        taken = bag.rows(rng.choice(sizes.tiles, sizes.subset, replace=False))
+        if not np.isfinite(taken[0, 0]):
+            raise SystemExit(f"bag {number}: no finite number")
         most = max(most, memory_mb("RssAnon"))
     cpu, wall = time.process_time() - begun, time.perf_counter() - wall
     return (
-        f"{N_BAGS} bags, {N_BAGS * SUBSET:,} tiles: {cpu:.1f} s CPU, {wall:.1f} s elapsed, "
-        f"{1000 * cpu / N_BAGS:.1f} ms a bag; resident memory without file pages at most "
-        f"{most:.0f} MB (checksum {checksum:.3f})"
+        f"| {sizes.bags} | {sizes.files} | {sizes.subset:,} | {1000 * cpu / sizes.bags:.1f} ms "
+        f"| {1000 * wall / sizes.bags:.1f} ms | {most:.0f} MB (asked: below 2 048) | {load()} |"
     )
 
 
 def main() -> None:
-    asked = argparse.ArgumentParser(description=__doc__)
+    """Measure and print."""
+    asked = argparse.ArgumentParser(prog="python -m benchmarks.bags", description=__doc__)
+    what = asked.add_mutually_exclusive_group(required=True)
+    what.add_argument("--against", choices=["stamp", "clam", "trident"])
+    what.add_argument("--epoch", action="store_true", help="many bags, each once")
     asked.add_argument("--folder", type=Path, help="where the files may lie (4 GB)")
-    asked.add_argument("--no-epoch", action="store_true")
+    asked.add_argument("--quick", action="store_true", help="small bags, once")
     settings = asked.parse_args()
+    sizes = QUICK if settings.quick else WHOLE
     with tempfile.TemporaryDirectory(dir=settings.folder) as name:
-        folder = Path(name)
-        print(f"load {load()}; {SUBSET} random tiles of {N_TILES} × {DIMENSION}:\n")
-        print("| way | CPU time, median of 7 | against the first |")
-        print("| --- | --: | --: |")
-        for row in subsets(folder):
+        if settings.epoch:
+            print("| bags | files | tiles of each | CPU a bag | elapsed a bag ", end="")
+            print("| memory without pages of files | load |")
+            print("| --: | --: | --: | --: | --: | --: | --: |")
+            print(epoch(Path(name), sizes))
+            return
+        print(f"| {sizes.subset:,} tiles of {sizes.tiles:,} × {DIMENSION} | CPU time ", end="")
+        print(
+            "| metastra, open bag | widened to float32 | opened each time | ratio | asked | load |"
+        )
+        print("| --- | --: | --: | --: | --: | --: | --: | --: |")
+        for row in subsets(Path(name), settings.against, sizes):
             print(row, flush=True)
-        if not settings.no_epoch:
-            print("\n" + epoch(folder))
 
 
 if __name__ == "__main__":

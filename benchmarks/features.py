@@ -1,11 +1,13 @@
 """Slides to features: tiles a second and memory for each stage.
 
-``OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 python -m benchmarks.features`` prints a Markdown table.
+``OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 python -m benchmarks.features --scanner "Pelican 2"`` prints
+a Markdown table.
 Times are CPU times of one process with one thread, because the machine may be shared.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import tempfile
 import time
@@ -51,10 +53,11 @@ def timed(work: Callable[[], object]) -> tuple[float, float, object]:
     return time.process_time() - begun, memory_mb(), found
 
 
-def stages(folder: Path, scanner: str) -> list[str]:
+def stages(folder: Path, scanner: str, side_um: float) -> list[str]:
     """Each stage of one painted slide by itself."""
     slide_path = folder / f"{scanner.split(maxsplit=1)[0]}.tiff"
-    paint_slide(slide_path, Recipe(seed=7, width_um=2400.0, height_um=2400.0), get_scanner(scanner))
+    recipe = Recipe(seed=7, width_um=side_um, height_um=side_um)
+    paint_slide(slide_path, recipe, get_scanner(scanner))
     encoder = get_encoder("morphology")
     encoder.encode(np.zeros((1, 224, 224, 3), np.uint8))
     with open_slide(slide_path) as slide:
@@ -74,10 +77,8 @@ def stages(folder: Path, scanner: str) -> list[str]:
             origin=BagOrigin(name="painted"),
         )
         store = FeatureStore(folder / "store")
-        recipe = features_recipe(
-            slide_digest="0" * 64, tiling={}, encoder_digest="0" * 64, quality={}
-        )
-        write_s, write_mb, _ = timed(lambda: store.write(slide_path.stem, recipe, write_own(bag)))
+        key = features_recipe(slide_digest="0" * 64, tiling={}, encoder_digest="0" * 64, quality={})
+        write_s, write_mb, _ = timed(lambda: store.write(slide_path.stem, key, write_own(bag)))
     info = f"{slide.info.width_px} × {slide.info.height_px} px at {grid.mpp[0]:.3g} µm"
     for name, seconds, memory, per in (
         ("digest of the slide", digest_s, digest_mb, len(grid)),
@@ -106,13 +107,17 @@ def stages(folder: Path, scanner: str) -> list[str]:
 
 
 def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.features", description=__doc__)
+    parser.add_argument("--scanner", default="Aurora S60")
+    parser.add_argument("--quick", action="store_true", help="a small slide")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         print("| slide | stage | tiles | CPU time | tiles/s and core | peak memory |")
         print("| --- | --- | --: | --: | --: | --: |")
-        for scanner in ("Aurora S60", "Pelican 2"):
-            for row in stages(folder, scanner):
-                print(row, flush=True)
+        for row in stages(folder, options.scanner, 900.0 if options.quick else 2400.0):
+            print(row, flush=True)
 
 
 if __name__ == "__main__":

@@ -25,10 +25,10 @@ def cpu_model() -> str:
     return f"{name}, {len(os.sched_getaffinity(0))} cores usable"
 
 
-def versions() -> str:
-    """List Python and the packages that are measured or measured with."""
+def versions(*more: str) -> str:
+    """List Python and the packages that are measured or measured with, and others by name."""
     found = [f"Python {platform.python_version()}"]
-    for package in _PACKAGES:
+    for package in (*_PACKAGES, *more):
         try:
             found.append(f"{package} {version(package)}")
         except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""The tables in Markdown, and their place in docs/benchmarks.md."""
+"""The tables of calls, checks and starts in Markdown."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from typing import Any
 from benchmarks.cases import Case, Check, Start
 from benchmarks.commands import Cost
 
-__all__ = ["calls_table", "checks_table", "replace_table", "starts_table"]
-
-_NOW = ("<!-- benchmarks: begin -->", "<!-- benchmarks: end -->")
-_EARLIER = ("<!-- earlier: begin -->", "<!-- earlier: end -->")
+__all__ = ["calls_table", "checks_table", "starts_table"]
 
 
 def calls_table(rows: Sequence[tuple[Case, dict[str, Any]]]) -> str:
@@ -92,37 +89,6 @@ def starts_table(rows: Sequence[tuple[Start, Cost]]) -> str:
             for start, cost in rows
         ],
     )
-
-
-def replace_table(page: str, table: str) -> str:
-    """Put a new table between the markers and move the one that stood there under "Earlier".
-
-    Parameters
-    ----------
-    page : str
-        The page as it is.
-    table : str
-        What was measured now.
-
-    Returns
-    -------
-    str
-        The page as it shall be.
-
-    Raises
-    ------
-    ValueError
-        When a marker is missing.
-    """
-    before = _between(page, _NOW).strip()
-    if before:
-        page = page.replace(_between(page, _EARLIER), f"\n{before}\n")
-    start = page.index(_NOW[0]) + len(_NOW[0])
-    return f"{page[:start]}\n{table.strip()}\n{page[page.index(_NOW[1]) :]}"
-
-
-def _between(page: str, markers: tuple[str, str]) -> str:
-    return page[page.index(markers[0]) + len(markers[0]) : page.index(markers[1])]
 
 
 def _call(case: Case, said: dict[str, Any]) -> tuple[str, ...]:

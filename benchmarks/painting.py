@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import resource
 import subprocess
@@ -12,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.commands import child_environment
-from benchmarks.machine import cpu_model, load, today, versions
 from metastra.synthetic.painting.composition import Composition, Surroundings
 from metastra.synthetic.painting.scanners import SCANNERS
 from metastra.synthetic.painting.scene import Recipe, make_scene
@@ -61,16 +61,20 @@ def _measure(name: str, mm2: float) -> dict[str, float]:
 
 def main() -> None:
     """Print the table, each row from a process of its own."""
-    if len(sys.argv) == 3:
-        print(json.dumps(_measure(sys.argv[1], float(sys.argv[2]))))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.painting", description=__doc__)
+    parser.add_argument("--paint", nargs=2, help="scanner and mm², in this process")
+    parser.add_argument("--quick", action="store_true", help="one small slide")
+    options = parser.parse_args()
+    if options.paint:
+        print(json.dumps(_measure(options.paint[0], float(options.paint[1]))))
         return
-    print(f"Measured on {today()}; {cpu_model()}, load {load()}; {versions()}.\n")
     columns = ("scanner", "µm/px", "slide, mm²", "CPU s per mm²", "of it the scene")
     print(f"| {' | '.join(columns)} | memory above start, MB | file, MB per mm² |")
     print("|---|---|---|---|---|---|---|")
-    for name, mm2 in [*((name, 2.0) for name in list(SCANNERS)[:4]), ("Aurora S60", 12.0)]:
+    whole = [*((name, 2.0) for name in list(SCANNERS)[:4]), ("Aurora S60", 12.0)]
+    for name, mm2 in [("Pelican 2", 0.25)] if options.quick else whole:
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.painting", name, str(mm2)],
+            [sys.executable, "-m", "benchmarks.painting", "--paint", name, str(mm2)],
             env=child_environment(),
             stdout=subprocess.PIPE,
             text=True,

@@ -22,16 +22,15 @@ from typing import Any, NamedTuple
 
 from benchmarks.cases import REPOSITORY
 from benchmarks.commands import child_environment
-from benchmarks.machine import cpu_model, load, today, versions
+from benchmarks.machine import load
 
 __all__ = ["PAIRS", "main", "make_slide"]
 
-_PAGE = REPOSITORY / "docs" / "benchmarks.md"
-_MARKERS = ("<!-- reading: begin -->", "<!-- reading: end -->")
 _SIDE, _TILE, _BATCH = 20_000, 256, 64
+_QUICK_SIDE = 5_000
 
 
-def make_slide(path: Path, source: Path) -> None:
+def make_slide(path: Path, source: Path, side: int = _SIDE) -> None:
     """Write the slide that is measured.
 
     Parameters
@@ -40,6 +39,8 @@ def make_slide(path: Path, source: Path) -> None:
         A TIFF file.
     source : Path
         CMU-1-Small-Region.svs.
+    side : int
+        Of the slide, in pixels.
     """
     import numpy as np
     import tifffile
@@ -52,7 +53,7 @@ def make_slide(path: Path, source: Path) -> None:
     twice = np.concatenate([twice, twice[::-1]], axis=0)
     tifffile.imwrite(
         path,
-        np.tile(twice, (4, 5, 1))[:_SIDE, :_SIDE],
+        np.tile(twice, (4, 5, 1))[:side, :side],
         tile=(_TILE, _TILE),
         compression="jpeg",
         compressionargs={"level": 80},
@@ -238,7 +239,7 @@ def main(arguments: list[str]) -> None:
         From the command line.
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reading", description=__doc__)
-    parser.add_argument("--write", action="store_true", help="put the table into the page")
+    parser.add_argument("--quick", action="store_true", help="a small slide, two batches")
     parser.add_argument("--pair", choices=list(PAIRS), help="one pair, in this process")
     parser.add_argument("--make", type=Path, metavar="SVS", help="only write the slide")
     parser.add_argument("--slide", type=Path, help="the slide to write or to read")
@@ -255,28 +256,9 @@ def main(arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         made = options.slide or Path(folder) / "made.tif"
         if options.slide is None:
-            make_slide(made, real)
-        table = _table({"made": made, "real": real}, options.rounds)
-    text = f"""### Measured on {today()}
-
-- Machine: {cpu_model()}; shared with other work, whose load stands in each row.
-- Versions: {versions()}, {_libraries()}.
-- Command: `python -m benchmarks.reading --write`.
-
-{table}
-"""
-    print(text)
-    if options.write:
-        page = _PAGE.read_text(encoding="utf-8")
-        start, end = (page.index(marker) for marker in _MARKERS)
-        page = f"{page[: start + len(_MARKERS[0])]}\n{text.strip()}\n{page[end:]}"
-        _PAGE.write_text(page, encoding="utf-8")
-
-
-def _libraries() -> str:
-    from importlib.metadata import version
-
-    return ", ".join(f"{name} {version(name)}" for name in ("simplejpeg", "openslide-bin"))
+            make_slide(made, real, _QUICK_SIDE if options.quick else _SIDE)
+        rounds = 2 if options.quick else options.rounds
+        print(_table({"made": made, "real": real}, rounds))
 
 
 if __name__ == "__main__":

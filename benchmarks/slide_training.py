@@ -5,6 +5,7 @@ Needs the extras ``learn`` and ``bench``; without torchsurv its row is left out 
 
 from __future__ import annotations
 
+import argparse
 import json
 import resource
 import subprocess
@@ -18,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.commands import child_environment
-from benchmarks.machine import cpu_model, load, today, versions
 from metastra.features.bag import Bag, BagFrame
 from metastra.features.files import write_bag
 from metastra.survival.outcome import Outcome
@@ -137,39 +137,52 @@ _CASES = (
 )
 
 
-def main() -> None:
-    """Measure each case in a process of its own and print the tables."""
+def _child(*words: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.slide_training", *words],
+        env=child_environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def _tables(*, quick: bool) -> None:
     print("| model | patients | tiles of each | fits | CPU time | more memory | feature files |")
     print("| --- | --: | --: | --: | --: | --: | --: |")
-    for n, tiles, outer, aggregator, head in _CASES:
-        words = [str(n), str(tiles), str(outer), aggregator, head]
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.slide_training", *words],
-            env=child_environment(),
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-        found = json.loads(done.stdout)
+    for n, tiles, outer, aggregator, head in [(40, 10, 0, "linear", "cox")] if quick else _CASES:
+        found = json.loads(_child("--fit", str(n), str(tiles), str(outer), aggregator, head))
         fits = f"{outer} outer folds and the whole" if outer else "1"
         print(
             f"| {aggregator}, {head} | {n} | {tiles} | {fits} | {found['cpu_s']:.1f} s | "
             f"{found['more_mb']:.0f} MB | {found['file_mb']:.0f} MB |",
             flush=True,
         )
-    print(f"\nMeasured on {today()}; {cpu_model()}, load {load()}; {versions()}.")
     if find_spec("torchsurv") is None:
         print("\ntorchsurv is not installed: no loss to compare with.")
         return
     print("\n| patients | metastra | torchsurv | ratio | difference of the gradient |")
     print("| --: | --: | --: | --: | --: |")
-    for n in (300, 2000):
-        print(_torchsurv_row(n))
+    for n in (300,) if quick else (300, 2000):
+        print(_child("--loss", str(n)), flush=True)
+
+
+def main() -> None:
+    """Measure each case in a process of its own and print the tables."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.slide_training")
+    parser.add_argument("--fit", nargs=5, help="one fit, in this process")
+    parser.add_argument("--loss", type=int, metavar="N", help="one loss, in this process")
+    parser.add_argument("--quick", action="store_true", help="one small fit, one small loss")
+    options = parser.parse_args()
+    if options.fit:
+        n, tiles, outer = (int(word) for word in options.fit[:3])
+        print(json.dumps(_measure(n, tiles, outer, *options.fit[3:])))
+    elif options.loss:
+        print(_torchsurv_row(options.loss))
+    else:
+        _tables(quick=options.quick)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        n, tiles, outer = (int(word) for word in sys.argv[1:4])
-        print(json.dumps(_measure(n, tiles, outer, *sys.argv[4:6])))
-    else:
-        main()
+    main()
