@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from metastra.pipeline import doctor
+
 
 def test_it_lists_findings_as_one_object(metastra, tmp_path):
     """Every finding has a state; whatever is not in order has a remedy."""
@@ -37,3 +39,10 @@ def test_a_whole_installation_is_in_order(metastra, tmp_path):
     found = {item["name"]: item for item in json.loads(done.stdout)["findings"]}
     assert found["core packages"]["state"] == "ok", found["core packages"]
     assert found["compiled kernels"]["found"].startswith("kept in /")
+
+
+def test_an_installation_without_pip_is_not_sent_to_pip(monkeypatch):
+    """What `install.sh` made has no pip: an extra comes with another offline folder."""
+    assert doctor._way_to("learn").startswith("python -m pip install -c constraints-cpu.txt")
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None)
+    assert "make wheelhouse EXTRAS=xlsx" in doctor._way_to("xlsx")

@@ -125,16 +125,23 @@ def _extras() -> list[Finding]:
                     Finding(name=f"{what_for} ({package})", state=State.OK, found=version(package))
                 )
             except PackageNotFoundError:
-                constraint = " -c constraints-cpu.txt" if extra == "learn" else ""
                 findings.append(
                     Finding(
                         name=f"{what_for} ({package})",
                         state=State.MISSING,
                         found="not installed",
-                        remedy=f"python -m pip install{constraint} 'metastra[{extra}]'",
+                        remedy=_way_to(extra),
                     )
                 )
     return findings
+
+
+def _way_to(extra: str) -> str:
+    """Say how an extra is installed; an installation from an offline folder has no pip."""
+    if find_spec("pip") is None:
+        return f"install from an offline folder built with `make wheelhouse EXTRAS={extra},…`"
+    constraint = " -c constraints-cpu.txt" if extra == "learn" else ""
+    return f"python -m pip install{constraint} 'metastra[{extra}]'"
 
 
 def _machine(folder: Path) -> list[Finding]:
