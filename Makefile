@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 # A shared machine with more threads than cores must not spin (see docs/explanation/reproducibility.md).
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test test-fast lint types docs record bench wheelhouse wheelhouse-check clean
+.PHONY: demo test test-fast lint types docs record bench wheelhouse wheelhouse-check container-check clean
 
 $(VENV)/.core: pyproject.toml constraints-cpu.txt
 	$(PYTHON) -m venv $(VENV)
@@ -59,6 +59,9 @@ wheelhouse: $(VENV)/.core  ## an installation for machines without a network, in
 
 wheelhouse-check:  ## install it and run the demo with the network off, as an ordinary user
 	offline/try_offline.sh wheelhouse README.md
+
+container-check:  ## as root: build the image on BASE (image or root file system) and run it read-only
+	offline/try_container.sh wheelhouse '$(BASE)'
 
 clean:
 	rm -rf wheelhouse $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache
