@@ -84,7 +84,11 @@ def test_json_is_one_object_and_failures_are_exit_4(slides, tmp_path):
     assert found["counts"] == {"done": 1, "excluded": 0, "failed": 1, "not begun": 0}
     assert found["slides"][0]["problems"][0]["code"] == "SL003"
     assert found["encoder"]["name"] == "morphology"
+    pace = found.pop("pace")
     assert found == json.loads((tmp_path / "out/extract.json").read_text())
+    assert pace["tiles"] == found["slides"][1]["n_tiles"]
+    assert pace["tiles_per_s_and_worker"] > 0
+    assert 0 <= pace["encoder_idle_share"] < 1
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,8 @@ def test_the_time_an_encoder_waits_is_told_apart(slide_path, tmp_path):
     """Waiting and encoding; and by what the pixels were read."""
     clock = Clock()
     told, _ = features(slide_path, [Powers(2)], tmp_path, clock)
-    assert set(clock.seconds) == {"waiting", "encoding"}
+    assert set(clock.seconds) == {"waiting", "encoding", "busy"}
+    assert 0 < clock.seconds["busy"] <= clock.seconds["encoding"]
     assert told == "level 0: directly; 4 tiles equal to OpenSlide's to the bit"
 
 

@@ -145,7 +145,7 @@ def register(app: typer.Typer) -> None:
         with use_progress(automatic_progress()):
             summary = run(request, tell=say)
         if as_json:
-            print_json(summary.to_json())
+            print_json({**summary.to_json(), "pace": summary.pace()})
         else:
             for line in summary.lines():
                 result(line)

@@ -7,20 +7,40 @@ its neighbours.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from metastra.encoders.encoder import EncoderCard, require_tiles
+from metastra.encoders.streaming import FeatureStream, PlainStream
 
-__all__ = ["BATCH", "NetworkEncoder", "Runner"]
+__all__ = ["BATCH", "NetworkEncoder", "Runner", "Turns", "TurnsRunner"]
 
 BATCH = 16
 """Tiles that an engine gets at a time."""
 
 Runner = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """From whole batches of tiles to their features."""
+
+
+class Turns(FeatureStream, Protocol):
+    """A stream of whole batches that can be begun again."""
+
+    def forget(self) -> None:
+        """Drop what an abandoned pass left under way."""
+
+
+@runtime_checkable
+class TurnsRunner(Protocol):
+    """A runner whose batches can be started without waiting for them."""
+
+    turns: Turns
+
+    def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Compute whole batches and wait for them."""
 
 
 class NetworkEncoder:
@@ -72,21 +92,69 @@ class NetworkEncoder:
         step = self._batch * self._calls
         for start in range(0, len(tiles), step):
             part = tiles[start : start + step]
-            filled = self._filled(part)
-            found = self._runner(filled)
-            if found.shape != (len(filled), self._card.dimension):
-                raise ValueError(
-                    f"encoder {self._card.name!r} gave {found.shape}; its card says "
-                    f"({len(filled)}, {self._card.dimension})"
-                )
+            filled = _filled(part, self._batch)
+            found = _checked(self._runner(filled), len(filled), self._card)
             features[start : start + len(part)] = found[: len(part)]
         return features
 
-    def _filled(self, part: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Fill up to whole batches, in memory that an engine may look at as it is."""
-        whole = -(-len(part) // self._batch) * self._batch
-        if len(part) == whole:
-            return np.require(part, requirements=["C", "W"])
-        filled = np.full((whole, *part.shape[1:]), 255, np.uint8)
-        filled[: len(part)] = part
-        return filled
+    def stream(self) -> FeatureStream:
+        """Begin a pass: on a device of its own batches are under way while others are read.
+
+        Returns
+        -------
+        FeatureStream
+            As `metastra.encoders.streaming.feature_stream`; its features are those of `encode`.
+        """
+        if isinstance(self._runner, TurnsRunner):
+            return _InTurns(self._card, self._runner.turns, self._batch)
+        return PlainStream(self)
+
+
+class _InTurns:
+    """Batches of the engine's size, started without waiting for them."""
+
+    def __init__(self, card: EncoderCard, turns: Turns, batch: int) -> None:
+        turns.forget()
+        self._card, self._turns, self._batch = card, turns, batch
+        self._counts: deque[int] = deque()
+        self._before_s = turns.busy_s
+
+    @property
+    def busy_s(self) -> float:
+        return self._turns.busy_s - self._before_s
+
+    def push(self, tiles: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        require_tiles(tiles, self._card)
+        found: list[NDArray[np.float32]] = []
+        for start in range(0, len(tiles), self._batch):
+            part = tiles[start : start + self._batch]
+            self._counts.append(len(part))
+            found += self._cut(self._turns.push(_filled(part, self._batch)))
+        return found
+
+    def finish(self) -> list[NDArray[np.float32]]:
+        return self._cut(self._turns.finish())
+
+    def _cut(self, blocks: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """Take off what blank tiles gave."""
+        return [
+            _checked(block, self._batch, self._card)[: self._counts.popleft()] for block in blocks
+        ]
+
+
+def _checked(found: NDArray[np.float32], n_tiles: int, card: EncoderCard) -> NDArray[np.float32]:
+    if found.shape != (n_tiles, card.dimension):
+        raise ValueError(
+            f"encoder {card.name!r} gave {found.shape}; its card says ({n_tiles}, {card.dimension})"
+        )
+    return found
+
+
+def _filled(part: NDArray[np.uint8], batch: int) -> NDArray[np.uint8]:
+    """Fill up to whole batches, in memory that an engine may look at as it is."""
+    whole = -(-len(part) // batch) * batch
+    if len(part) == whole:
+        return np.require(part, requirements=["C", "W"])
+    filled = np.full((whole, *part.shape[1:]), 255, np.uint8)
+    filled[: len(part)] = part
+    return filled

@@ -1,6 +1,7 @@
 """One pass over a slide's tiles for any number of encoders: each tile is decoded once.
 
-Tiles are read ahead in the background, so that an encoder finds the next batch ready.  The features
+Tiles are read ahead in the background, so that an encoder finds the next batch ready; an encoder on
+a device of its own computes while the next batches are read and copied to it.  The features
 of the first encoder go straight to its file; those of the others wait in an unnamed file beside it
 until that is written, so memory stays bounded by the batch.
 """
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metastra.encoders.encoder import Encoder
+from metastra.encoders.streaming import feature_stream
 from metastra.executor import beat
 from metastra.slides.slide import Slide
 from metastra.tiles.grid import TileGrid
@@ -54,8 +56,19 @@ class Clock:
         begun_s = time.perf_counter()
         yield
         inside_s = sum(self.seconds.get(item, 0.0) for item in less) - inside_before_s
-        took_s = time.perf_counter() - begun_s - inside_s
-        self.seconds[name] = self.seconds.get(name, 0.0) + took_s
+        self.add(name, time.perf_counter() - begun_s - inside_s)
+
+    def add(self, name: str, seconds: float) -> None:
+        """Count time that was taken otherwise.
+
+        Parameters
+        ----------
+        name : str
+            Of the step.
+        seconds : float
+            To be added.
+        """
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
 
 @contextmanager
@@ -86,7 +99,8 @@ def tile_pass(
     readers : int
         Threads that read.
     clock : Clock
-        Is told the seconds of ``"waiting"`` (for tiles) and ``"encoding"``.
+        Is told the seconds of ``"waiting"`` (for tiles), of ``"encoding"``, and of ``"busy"``: in
+        which an encoder computed, also on a device that goes on while tiles are waited for.
 
     Yields
     ------
@@ -110,17 +124,29 @@ def tile_pass(
         )
 
         def first() -> Blocks:
+            streams = [feature_stream(encoder) for encoder in encoders]
+
+            def taken(found: list[list[NDArray[np.float32]]]) -> list[NDArray[np.float32]]:
+                """Keep the others' features on disk, and give those of the first."""
+                for blocks, file in zip(found[1:], waiting, strict=True):
+                    for block in blocks:
+                        file.write(np.ascontiguousarray(block, np.float32).data)
+                return found[0]
+
             while True:
                 with clock.step("waiting"):
                     part, tiles = next(batches, (slice(0, 0), None))
-                if tiles is None:
-                    return
                 with clock.step("encoding"):
-                    features = encoders[0].encode(tiles)
-                    for encoder, file in zip(encoders[1:], waiting, strict=True):
-                        file.write(np.ascontiguousarray(encoder.encode(tiles), np.float32).data)
-                beat(part.stop, len(grid))
-                yield features
+                    if tiles is None:
+                        ready = taken([stream.finish() for stream in streams])
+                    else:
+                        ready = taken([stream.push(tiles) for stream in streams])
+                if tiles is not None:
+                    beat(part.stop, len(grid))
+                yield from ready
+                if tiles is None:
+                    clock.add("busy", sum(stream.busy_s for stream in streams))
+                    return
 
         yield [
             first(),

@@ -88,32 +88,50 @@ class ExtractSummary:
         counts = self.counts
         told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
         lines.append(f"{sum(counts.values())} slides: {told or 'none'}")
+        if pace := self.pace():
+            speed = f"{pace['tiles_per_s_and_worker']:.0f} tiles/s and worker"
+            lines.append(
+                f"{pace['tiles']} tiles at {speed}, "
+                f"at most {pace['peak_bytes'] / 1e6:.0f} MB a worker"
+            )
+            lines.append(f"the encoder was idle {self.idle:.0%} of its time, waiting for tiles")
+        lines.append(f"features: {self.out}")
+        return lines
+
+    @property
+    def idle(self) -> float:
+        """Share of the passes in which no encoder computed; 0 where nothing was made."""
+        busy = passes = 0.0
+        for fate in self.fates:
+            # encoders of a pass share its clock
+            seconds = [one.outcome.seconds for one in fate.each() if one.outcome]
+            clock = next(filter(None, seconds), {})
+            busy += clock.get("busy", 0.0)
+            passes += clock.get("waiting", 0.0) + clock.get("encoding", 0.0)
+        return max(0.0, 1.0 - busy / passes) if passes else 0.0
+
+    def pace(self) -> dict[str, Any]:
+        """Tell how fast it went: what differs from run to run, and so stands in no file.
+
+        Returns
+        -------
+        dict
+            Tiles that were made, tiles a second and worker, the encoders' idle share, and the
+            highest memory of a worker; empty where nothing was made.
+        """
         seconds, tiles = 0.0, 0
         for fate in self.fates:
             made = [one.outcome.n_tiles for one in fate.each() if one.outcome and one.outcome.made]
             seconds += fate.wall_s if made else 0.0
             tiles += max(made, default=0)
-        peak = max([fate.peak_bytes for fate in self.fates] or [0])
-        if tiles and seconds:
-            lines.append(
-                f"{tiles} tiles at {tiles / seconds:.0f} tiles/s and worker, "
-                f"at most {peak / 1e6:.0f} MB a worker"
-            )
-            lines.append(f"the encoder waited for tiles {self.waited:.0%} of its time")
-        lines.append(f"features: {self.out}")
-        return lines
-
-    @property
-    def waited(self) -> float:
-        """Share of the encoders' time in which they waited for tiles; 0 where nothing was made."""
-        waiting = encoding = 0.0
-        for fate in self.fates:
-            # encoders of a pass share its clock
-            seconds = [one.outcome.seconds for one in fate.each() if one.outcome]
-            clock = next(filter(None, seconds), {})
-            waiting += clock.get("waiting", 0.0)
-            encoding += clock.get("encoding", 0.0)
-        return waiting / (waiting + encoding) if waiting + encoding else 0.0
+        if not (tiles and seconds):
+            return {}
+        return {
+            "tiles": tiles,
+            "tiles_per_s_and_worker": tiles / seconds,
+            "encoder_idle_share": self.idle,
+            "peak_bytes": max(fate.peak_bytes for fate in self.fates),
+        }
 
     def to_json(self) -> dict[str, Any]:
         """Write the summary as plain values; nothing in it depends on when or how fast it ran.
