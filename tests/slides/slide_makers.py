@@ -101,6 +101,9 @@ class Kind:
 
 RGB_KINDS = [
     Kind("tiled.tif", "openslide", tiled_pyramid, levels=3),
+    Kind(
+        "tiled-jpegxl.tif", "tiff", lambda p, a: tiled_pyramid(p, a, compression="jpegxl"), levels=3
+    ),
     Kind("aperio.svs", "openslide", aperio, True, (0.25, 0.25)),
     Kind(
         "rgb.ome.tif",
@@ -138,6 +141,12 @@ RGB_KINDS = [
         "jpeg2000.tif",
         "tiff",
         lambda p, a: flat(p, a, compression="jpeg2000", rowsperstrip=64),
+        mpp=None,
+    ),
+    Kind(
+        "jpegxl.tif",
+        "tiff",
+        lambda p, a: flat(p, a, compression="jpegxl", rowsperstrip=64),
         mpp=None,
     ),
     Kind(

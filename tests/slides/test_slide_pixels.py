@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -143,9 +144,28 @@ def test_what_has_no_defined_conversion_is_refused(name, tmp_path):
 
 def test_a_compression_that_is_not_read_is_named(tmp_path):
     """By its number, with what to do."""
-    flat(tmp_path / "j.tif", picture(20, 30), compression="jpegxl")
-    with pytest.raises(SlideError, match=r"SL013 .*compression 50002"):
+    flat(tmp_path / "j.tif", picture(20, 30), compression="png")
+    with pytest.raises(SlideError, match=r"SL013 .*compression 34933"):
         open_slide(tmp_path / "j.tif")
+
+
+@pytest.mark.parametrize("damage", ["cut short", "other bytes", "another size"])
+def test_a_damaged_jpeg_xl_is_an_error_of_its_strip(tmp_path, damage):
+    """And never more memory than the page says; the other strips are read."""
+    path = flat(tmp_path / "x.tif", picture(64, 48), compression="jpegxl", rowsperstrip=32)
+    with tifffile.TiffFile(path) as tiff:
+        offset, count = tiff.pages[0].dataoffsets[0], tiff.pages[0].databytecounts[0]
+    data = bytearray(path.read_bytes())
+    part = bytes(data[offset : offset + count])
+    small = imagecodecs.jpegxl_encode(picture(8, 48), lossless=True)
+    assert len(small) < count
+    new = {"cut short": part[: count // 2], "other bytes": bytes(count), "another size": small}
+    data[offset : offset + count] = new[damage].ljust(count, b"\0")
+    path.write_bytes(data)
+    with open_slide(path) as slide:
+        with pytest.raises(SlideError, match="SL005"):
+            slide.read_region(0, 0, 0, 10, 10)
+        assert (slide.read_region(0, 32, 0, 48, 32) == picture(64, 48)[32:]).all()
 
 
 def test_a_codec_that_is_not_installed_is_named_with_its_command(tmp_path, monkeypatch):

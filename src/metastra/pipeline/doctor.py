@@ -18,7 +18,7 @@ from metastra.version import VERSION
 __all__ = ["Finding", "State", "examine"]
 
 _EXTRAS: dict[str, dict[str, str]] = {
-    "formats": {"imagecodecs": "TIFF compressed as JPEG 2000, Zstandard or LZMA"},
+    "formats": {"imagecodecs": "TIFF compressed as JPEG 2000, JPEG XL, Zstandard or LZMA"},
     "hub": {"huggingface-hub": "weights of encoders from the hub"},
     "learn": {"torch": "training and foundation-model encoders"},
     "onnx": {"onnxruntime": "encoders on ONNX Runtime", "onnx": "encoders as ONNX files"},

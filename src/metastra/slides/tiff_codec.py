@@ -20,6 +20,7 @@ from metastra.slides.lzw_kernel import lzw_decode, packbits_decode
 
 __all__ = [
     "JPEG",
+    "JPEG_XL",
     "OWN",
     "THROUGH_IMAGECODECS",
     "Coding",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 JPEG = 7
+JPEG_XL = (50002, 52546)
 OWN = {1: "none", 5: "LZW", 7: "JPEG", 8: "Deflate", 32773: "PackBits", 32946: "Deflate"}
 """TIFF compressions that are unpacked here, by their number (tag 259)."""
 THROUGH_IMAGECODECS = {
@@ -40,6 +42,8 @@ THROUGH_IMAGECODECS = {
     34712: "JPEG 2000",
     34925: "LZMA",
     50000: "Zstandard",
+    50002: "JPEG XL",
+    52546: "JPEG XL",
 }
 """TIFF compressions that need the extra ``formats``."""
 
@@ -111,6 +115,8 @@ def unpack(coding: Coding, data: bytes, shape: tuple[int, int, int]) -> NDArray[
     wanted = shape[0] * shape[1] * shape[2] * coding.dtype.itemsize
     if coding.compression in OWN:
         raw = _raw(coding.compression, data, wanted)
+    elif coding.compression in JPEG_XL:
+        return _jpeg_xl(coding, data, shape)
     elif coding.compression in THROUGH_IMAGECODECS:
         raw = _through_imagecodecs(coding.compression, data, wanted)
     else:
@@ -181,11 +187,29 @@ def _raw(compression: int, data: bytes, wanted: int) -> NDArray[np.uint8]:
     return out[:written]
 
 
-def _through_imagecodecs(compression: int, data: bytes, wanted: int) -> NDArray[np.uint8]:
+def _imagecodecs(compression: int) -> Any:
     try:
         import imagecodecs
     except ImportError as error:
         raise MissingCodec(THROUGH_IMAGECODECS[compression]) from error
+    return imagecodecs
+
+
+def _jpeg_xl(coding: Coding, data: bytes, shape: tuple[int, int, int]) -> NDArray[Any]:
+    """Decode into memory of the right size: another size or another number type is an error."""
+    imagecodecs = _imagecodecs(coding.compression)
+    pixels = np.empty(shape, dtype=coding.dtype.newbyteorder("="))
+    try:
+        imagecodecs.jpegxl_decode(
+            data, numthreads=1, out=pixels[..., 0] if shape[2] == 1 else pixels
+        )
+    except (RuntimeError, ValueError, MemoryError) as error:
+        raise DecodeError(str(error)) from error
+    return pixels
+
+
+def _through_imagecodecs(compression: int, data: bytes, wanted: int) -> NDArray[np.uint8]:
+    imagecodecs = _imagecodecs(compression)
     try:
         if compression == 50000:
             return np.frombuffer(imagecodecs.zstd_decode(data, out=wanted), dtype=np.uint8)

@@ -21,7 +21,7 @@ from metastra.errors import Problem, SlideError, Where
 from metastra.slides.rendering import Alpha
 from metastra.slides.resolution import mpp_of_tags
 from metastra.slides.slide import slide_error
-from metastra.slides.tiff_codec import OWN, THROUGH_IMAGECODECS, DecodeError
+from metastra.slides.tiff_codec import JPEG_XL, OWN, THROUGH_IMAGECODECS, DecodeError
 from metastra.slides.tiff_metadata import ome_channels, ome_image, ome_mpp, qpi_channel
 from metastra.slides.tiff_plane import Plane, TooLarge, plane_of
 
@@ -129,13 +129,15 @@ def openslide_sees_all(path: Path) -> bool:
     Returns
     -------
     bool
-        True for 8-bit colour without OME's or PerkinElmer's description, and where tifffile
-        cannot read the first page.
+        True for 8-bit colour, not in JPEG XL, without OME's or PerkinElmer's description, and where
+        tifffile cannot read the first page.
     """
     try:
         with tifffile.TiffFile(path, _multifile=False) as tiff:
             page = tiff.pages.first
             colour = int(page.photometric) in (_RGB, _YCBCR) and page.bitspersample == 8
+            if int(page.compression) in JPEG_XL:
+                return False
             return colour and not any(mark in page.description for mark in _MICROSCOPY)
     except TIFF_DAMAGE:
         return True
