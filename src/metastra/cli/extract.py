@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from metastra.cli.cluster import RayAddress, cluster
 from metastra.cli.console import RESEARCH_USE, print_json, result, say
 from metastra.cli.exits import Exit, verb
 from metastra.cli.options import (
@@ -109,6 +110,7 @@ def register(app: typer.Typer) -> None:
         memory_gb: _MemoryGb = None,
         wait: _Wait = 0.0,
         shard: ShardOf = None,
+        ray: RayAddress = None,
         retry_failed: RetryFailed = False,
         as_json: AsJson = False,
     ) -> None:
@@ -116,6 +118,7 @@ def register(app: typer.Typer) -> None:
 
         What is finished is left alone, so the same command goes on after a crash or Ctrl-C.
         """
+        from metastra.errors import ConfigError
         from metastra.extraction.shard import Shard
         from metastra.pipeline.extract import ExtractRequest
         from metastra.pipeline.extract import extract as run
@@ -123,6 +126,12 @@ def register(app: typer.Typer) -> None:
         from metastra.progress import automatic_progress, use_progress
 
         first, *others = deal_choices(encoder or ["morphology"], weights or (), engine or ())
+        if ray is not None:
+            if shard is not None:
+                raise ConfigError("--ray does not go with --shard")
+            # other machines start in other folders
+            slides, out = [path.absolute() for path in slides], out.absolute()
+            region = None if region is None else region.absolute()
         request = ExtractRequest(
             slides=tuple(slides),
             out=out,
@@ -142,8 +151,8 @@ def register(app: typer.Typer) -> None:
             shard=None if shard is None else Shard.parse(shard),
             retry_failed=retry_failed,
         )
-        with use_progress(automatic_progress()):
-            summary = run(request, tell=say)
+        with use_progress(automatic_progress()), cluster(ray, out, workers) as executor:
+            summary = run(request, executor=executor, tell=say)
         if as_json:
             print_json({**summary.to_json(), "pace": summary.pace()})
         else:

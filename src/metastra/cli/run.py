@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from metastra.cli.cluster import RayAddress, cluster
 from metastra.cli.console import RESEARCH_USE, print_json, result, say
 from metastra.cli.exits import Exit, verb
 from metastra.cli.options import AsJson, KeyFile, RetryFailed, ShardOf, StudyFile
@@ -52,6 +54,7 @@ def register(app: typer.Typer) -> None:
         redraw: _Redraw = False,
         workers: _Workers = None,
         shard: ShardOf = None,
+        ray: RayAddress = None,
         retry_failed: RetryFailed = False,
         key: KeyFile = None,
         as_json: AsJson = False,
@@ -70,10 +73,15 @@ def register(app: typer.Typer) -> None:
         share = None if shard is None else Shard.parse(shard)
         if share is not None and (only or dry_run or redraw):
             raise ConfigError("--shard goes with neither --only nor --dry-run nor --redraw")
+        if ray is not None and (share is not None or dry_run):
+            raise ConfigError("--ray goes with neither --shard nor --dry-run")
         many = workers or len(os.sched_getaffinity(0))
         summary: RunSummary | ShardSummary
-        with use_progress(automatic_progress()):
-            opened = open_study(study, key)
+        with contextlib.ExitStack() as inside:
+            inside.enter_context(use_progress(automatic_progress()))
+            # other machines start in other folders
+            opened = open_study(study if ray is None else study.absolute(), key)
+            executor = inside.enter_context(cluster(ray, opened.run_dir, workers))
             if share is None:
                 summary = run_study(
                     opened,
@@ -81,6 +89,7 @@ def register(app: typer.Typer) -> None:
                     dry_run=dry_run,
                     redraw=redraw,
                     workers=many,
+                    executor=executor,
                     retry_failed=retry_failed,
                     tell=say,
                 )

@@ -16,7 +16,16 @@ from __future__ import annotations
 from metastra.executor.pool import ProcessPool
 from metastra.executor.serial import Serial
 from metastra.executor.signs import beat, worker_number
-from metastra.executor.tasks import Cause, Executor, Failure, Limits, Result, Task, TaskFunction
+from metastra.executor.tasks import (
+    Cause,
+    Executor,
+    Failure,
+    Limits,
+    Result,
+    Task,
+    TaskFunction,
+    with_limits,
+)
 
 __all__ = [
     "Cause",
@@ -29,5 +38,6 @@ __all__ = [
     "Task",
     "TaskFunction",
     "beat",
+    "with_limits",
     "worker_number",
 ]

@@ -17,7 +17,7 @@ from metastra.executor.child import Child
 from metastra.executor.interrupt import graceful_interrupt
 from metastra.executor.tasks import Cause, Failure, Limits, Result, Task, TaskFunction
 
-__all__ = ["ProcessPool"]
+__all__ = ["Crew", "ProcessPool"]
 
 _START_S = 300.0
 _LONGEST_WAIT_S = 5.0
@@ -99,7 +99,7 @@ class ProcessPool:
         name = function_name(function)
         with contextlib.ExitStack() as undo:
             interrupt = undo.enter_context(graceful_interrupt(self.tell))
-            crew = _Crew(self, name, deque(tasks))
+            crew = Crew(self, name, tasks)
             undo.callback(crew.dismiss)
             while crew.hire(stopping=interrupt.asked):
                 yield from crew.wait()
@@ -107,16 +107,47 @@ class ProcessPool:
                 raise KeyboardInterrupt
 
 
-class _Crew:
-    """The workers of one run and the tasks that wait."""
+class Crew:
+    """The workers of one run and the tasks that wait.
 
-    def __init__(self, pool: ProcessPool, function: str, waiting: deque[Task]) -> None:
-        self._pool, self._function, self._waiting = pool, function, waiting
+    Parameters
+    ----------
+    pool : ProcessPool
+        How many workers, and their limits.
+    function : str
+        Name of the function they run.
+    tasks : sequence of Task
+        The first ones.
+    """
+
+    def __init__(self, pool: ProcessPool, function: str, tasks: Sequence[Task] = ()) -> None:
+        self._pool, self._function, self._waiting = pool, function, deque(tasks)
         self._children: set[Child] = set()
         self._selector = selectors.DefaultSelector()
 
-    def hire(self, *, stopping: bool) -> bool:
-        """Give the idle something to do; False when nothing runs and nothing is left."""
+    def add(self, task: Task) -> None:
+        """Put one more task at the end of those that wait.
+
+        Parameters
+        ----------
+        task : Task
+            Whose key no other task of the crew has.
+        """
+        self._waiting.append(task)
+
+    def hire(self, *, stopping: bool = False) -> bool:
+        """Give the idle something to do.
+
+        Parameters
+        ----------
+        stopping : bool
+            Whether what has not begun is given up.
+
+        Returns
+        -------
+        bool
+            False when nothing runs and nothing is left.
+        """
         if stopping:
             self._waiting.clear()
         for child in [item for item in self._children if item.ready and item.task is None]:
@@ -139,7 +170,18 @@ class _Crew:
         return bool(self._waiting or busy)
 
     def wait(self) -> Iterator[Result]:
-        """Wait until something comes or a limit passes; give what is finished."""
+        """Wait until something comes or a limit passes.
+
+        Yields
+        ------
+        Result
+            What is finished.
+
+        Raises
+        ------
+        ResourceError
+            If a worker cannot even start.
+        """
         for key, _ in self._selector.select(self._patience_s()):
             yield from self._hear(key.data)
         now_s = time.monotonic()

@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, Self, runtime_checkable
 
 from metastra.errors import Problem
 
-__all__ = ["Cause", "Executor", "Failure", "Limits", "Result", "Task", "TaskFunction"]
+__all__ = [
+    "Adjustable",
+    "Cause",
+    "Executor",
+    "Failure",
+    "Limits",
+    "Result",
+    "Task",
+    "TaskFunction",
+    "with_limits",
+]
 
 TaskFunction = Callable[[Mapping[str, Any]], Any]
 """A function of a module (no lambda, no method) from plain values to plain values.
@@ -167,3 +177,41 @@ class Executor(Protocol):
             one, at once.
         """
         ...
+
+
+@runtime_checkable
+class Adjustable(Executor, Protocol):
+    """An executor that holds limits and takes those of the step it is used for."""
+
+    def limited(self, limits: Limits) -> Self:
+        """Give the same executor with other limits.
+
+        Parameters
+        ----------
+        limits : Limits
+            Of each task.
+
+        Returns
+        -------
+        Executor
+            Which holds them.
+        """
+        ...
+
+
+def with_limits(executor: Executor, limits: Limits) -> Executor:
+    """Give an executor the limits of a step, where it holds any.
+
+    Parameters
+    ----------
+    executor : Executor
+        That of a whole run.
+    limits : Limits
+        Of each task of the step.
+
+    Returns
+    -------
+    Executor
+        As it was where it cannot hold limits, for instance `metastra.executor.Serial`.
+    """
+    return executor.limited(limits) if isinstance(executor, Adjustable) else executor

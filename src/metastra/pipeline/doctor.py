@@ -23,6 +23,7 @@ _EXTRAS: dict[str, dict[str, str]] = {
     "learn": {"torch": "training and foundation-model encoders"},
     "onnx": {"onnxruntime": "encoders on ONNX Runtime", "onnx": "encoders as ONNX files"},
     "openvino": {"openvino": "encoders on OpenVINO"},
+    "ray": {"ray": "slides on a Ray cluster (--ray)"},
     "parquet": {"pyarrow": "tables in Parquet"},
     "pdf": {"weasyprint": "reports as PDF"},
     "xlsx": {"openpyxl": "tables in XLSX"},

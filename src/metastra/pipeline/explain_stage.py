@@ -11,7 +11,6 @@ from metastra.bundle.loading import open_bundle
 from metastra.bundle.opened import Bundle
 from metastra.bundle.slide_scope import left_out
 from metastra.errors import NotEstimable
-from metastra.executor import Executor, ProcessPool
 from metastra.explanation.contributions import UNIT
 from metastra.extraction.batch import LIMITS
 from metastra.pipeline.explaining import SlideToExplain, explain_slides
@@ -155,7 +154,9 @@ def _patient(
     if not slides:
         return entry | {"reason": work.bags.lost[row] or "no slide within the contract"}, {}
     about = {key: entry[key] for key in ("patient", "cohort", "which", "risk", "note")}
-    made = explain_slides(bundle, slides, about, _executor(work), seed=work.opened.study.study.seed)
+    made = explain_slides(
+        bundle, slides, about, work.pool(LIMITS), seed=work.opened.study.study.seed
+    )
     # first the slide on which most was raised or lowered: it is the one the report shows
     weight = {
         named.name: float(abs(made.found.risk.tiles[made.found.of_slide(which)]).sum())
@@ -185,10 +186,6 @@ def _slides(work: Workshop, bundle: Bundle, row: int) -> list[SlideToExplain]:
         mpp = None if source is None else source.mpp
         found.append(SlideToExplain(name=given.name, bag=bag, path=path, mpp=mpp))
     return [slide for slide in found if len(slide.bag)]
-
-
-def _executor(work: Workshop) -> Executor:
-    return work.executor or ProcessPool(workers=work.workers, limits=LIMITS, tell=work.tell)
 
 
 EXPLANATION_STAGE = Stage(

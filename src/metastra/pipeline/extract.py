@@ -10,7 +10,7 @@ from pathlib import Path
 
 from metastra.encoders.choice import EncoderChoice
 from metastra.errors import ConfigError
-from metastra.executor import Executor, ProcessPool
+from metastra.executor import Executor, ProcessPool, with_limits
 from metastra.extraction.batch import SlideFate, extract_all
 from metastra.extraction.job import SlideJob, spec_for
 from metastra.extraction.naming import name_slides
@@ -100,22 +100,26 @@ class ExtractRequest:
         """All encoders."""
         return (self.choice, *self.also)
 
-    def pool(self, tell: Callable[[str], None] | None) -> ProcessPool:
+    def pool(self, given: Executor | None, tell: Callable[[str], None] | None) -> Executor:
         """Make the executor.
 
         Parameters
         ----------
+        given : Executor or None
+            Taken where there is one; child processes of this machine otherwise.
         tell : callable or None
             Told what happens at Ctrl-C.
 
         Returns
         -------
-        ProcessPool
+        Executor
             With the limits of this request.
         """
         limits = limits_for(*self.choices)
         if self.memory_bytes is not None:
             limits = replace(limits, memory_bytes=self.memory_bytes)
+        if given is not None:
+            return with_limits(given, limits)
         return ProcessPool(workers=self.workers, limits=limits, tell=tell)
 
 
@@ -180,7 +184,7 @@ def extract(
         )
 
     executor = Quarantine(
-        executor=executor or request.pool(tell),
+        executor=request.pool(executor, tell),
         folder=request.out,
         step="extract",
         retry=request.retry_failed,

@@ -15,7 +15,7 @@ from metastra.cohort.split import Split
 from metastra.cohort.split_store import redrawn_split, stored_split
 from metastra.cohort.split_units import Units
 from metastra.errors import DataError, IntegrityError, Severity
-from metastra.executor import Executor, Limits, ProcessPool
+from metastra.executor import Executor, Limits, ProcessPool, with_limits
 from metastra.extraction.quarantine import Quarantine
 from metastra.pipeline.opening import OpenedStudy
 from metastra.storage import (
@@ -67,6 +67,23 @@ class Workshop:
     retry_failed: bool = False
     not_made: dict[str, str] = field(default_factory=dict)
 
+    def pool(self, limits: Limits) -> Executor:
+        """Make the executor of a step.
+
+        Parameters
+        ----------
+        limits : Limits
+            Of each task.
+
+        Returns
+        -------
+        Executor
+            The given one where there is one; child processes of this machine otherwise.
+        """
+        if self.executor is not None:
+            return with_limits(self.executor, limits)
+        return ProcessPool(workers=self.workers, limits=limits, tell=self.tell)
+
     def careful(self, step: str, limits: Limits) -> Executor:
         """Make the executor of a step, which sets slides apart that lose their worker each time.
 
@@ -75,16 +92,15 @@ class Workshop:
         step : str
             What is done to the slides.
         limits : Limits
-            Of each slide, where it is worked on in child processes of this machine.
+            Of each slide.
 
         Returns
         -------
         Executor
             The given one inside, where there is one.
         """
-        own = ProcessPool(workers=self.workers, limits=limits, tell=self.tell)
         return Quarantine(
-            executor=self.executor or own,
+            executor=self.pool(limits),
             folder=self.opened.run_dir,
             step=step,
             retry=self.retry_failed,

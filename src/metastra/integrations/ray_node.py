@@ -1,0 +1,136 @@
+"""What metastra runs on a machine of a Ray cluster: a child process under limits, and its answers.
+
+This module does not import Ray: it is what Ray starts elsewhere.  Between machines go bytes in the
+format of `metastra.executor.wire`, never objects.
+"""
+
+from __future__ import annotations
+
+import platform
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from metastra.executor import Limits, ProcessPool, Result, Task
+from metastra.executor.causes import failure_to_plain
+from metastra.executor.pool import Crew
+from metastra.executor.wire import Frames, pack
+from metastra.version import VERSION
+
+__all__ = ["Node", "unpacked"]
+
+
+class Node:
+    """One worker on a machine of the cluster; it lives for a run and takes one task at a time.
+
+    Parameters
+    ----------
+    function : str
+        Name of the function it runs, as `metastra.executor.calls.function_name` gives it.
+    limits : mapping
+        Fields of the `Limits` of each task.
+    threads : int
+        How many threads numerical libraries may start.
+    """
+
+    def __init__(self, function: str, limits: Mapping[str, Any], threads: int) -> None:
+        self._beats: list[tuple[int, int]] = []
+        pool = ProcessPool(
+            limits=Limits(**limits),
+            threads=threads,
+            on_beat=lambda _key, done, total: self._beats.append((done, total)),
+        )
+        self._crew = Crew(pool, function)
+
+    def look(self, token: str) -> bytes:
+        """Say which machine and which metastra this is, and what stands in a file that it sees.
+
+        Parameters
+        ----------
+        token : str
+            Path of the file.
+
+        Returns
+        -------
+        bytes
+            A packed mapping: ``machine``, ``metastra``, ``python`` and ``token`` (None where there
+            is no such file).
+        """
+        try:
+            seen = Path(token).read_text(encoding="ascii")
+        except (OSError, ValueError):
+            seen = None
+        return pack(
+            {
+                "machine": socket.gethostname(),
+                "metastra": VERSION,
+                "python": platform.python_version(),
+                "token": seen,
+            }
+        )
+
+    def do(self, packed: bytes) -> Iterator[bytes]:
+        """Run one task in the child process.
+
+        Parameters
+        ----------
+        packed : bytes
+            A packed mapping of ``key`` and ``payload``.
+
+        Yields
+        ------
+        bytes
+            Packed mappings: some of ``beat`` (two numbers), then one of ``result``, or of
+            ``unfit`` (words) where no child process can start here.
+        """
+        given = unpacked(packed)
+        self._crew.add(Task(key=given["key"], payload=given["payload"]))
+        try:
+            while self._crew.hire():
+                finished = list(self._crew.wait())
+                if self._beats and not finished:
+                    yield pack({"beat": self._beats[-1]})
+                self._beats.clear()
+                for result in finished:
+                    yield pack({"result": _plain(result)})
+        except OSError as error:
+            yield pack({"unfit": str(error)})
+
+
+def unpacked(data: bytes) -> dict[str, Any]:
+    """Read one packed mapping.
+
+    Parameters
+    ----------
+    data : bytes
+        From `metastra.executor.wire.pack`.
+
+    Returns
+    -------
+    dict
+        What was packed.
+
+    Raises
+    ------
+    ValueError
+        If the bytes are none.
+
+    Examples
+    --------
+    >>> unpacked(pack({"key": "a"}))
+    {'key': 'a'}
+    """
+    found = Frames().feed(data)
+    if len(found) != 1:
+        raise ValueError(f"{len(found)} messages in {len(data)} bytes; expected one")
+    return dict(found[0])
+
+
+def _plain(result: Result) -> dict[str, Any]:
+    return {
+        "value": result.value,
+        "failure": None if result.failure is None else failure_to_plain(result.failure),
+        "wall_s": result.wall_s,
+        "peak_bytes": result.peak_bytes,
+    }
