@@ -188,7 +188,7 @@ def test_slides_become_the_same_bytes_as_at_home_and_a_second_run_does_nothing(c
 
     both = extract("both", "--ray", cluster.address, "--shard", "1/2")
     assert both.returncode == 2
-    assert "--ray does not go with --shard" in both.stderr
+    assert "--ray does not go with --shard" in json.loads(both.stdout)["error"]
 
 
 def test_machines_that_differ_are_refused_by_name(pool, monkeypatch):
