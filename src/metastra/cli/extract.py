@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +21,9 @@ from metastra.cli.options import (
     Review,
     ShardOf,
 )
+
+if TYPE_CHECKING:
+    from metastra.pipeline.extract import ExtractRequest
 
 __all__ = ["register"]
 
@@ -118,20 +122,11 @@ def register(app: typer.Typer) -> None:
 
         What is finished is left alone, so the same command goes on after a crash or Ctrl-C.
         """
-        from metastra.errors import ConfigError
         from metastra.extraction.shard import Shard
         from metastra.pipeline.extract import ExtractRequest
-        from metastra.pipeline.extract import extract as run
         from metastra.pipeline.several_encoders import deal_choices
-        from metastra.progress import automatic_progress, use_progress
 
         first, *others = deal_choices(encoder or ["morphology"], weights or (), engine or ())
-        if ray is not None:
-            if shard is not None:
-                raise ConfigError("--ray does not go with --shard")
-            # other machines start in other folders
-            slides, out = [path.absolute() for path in slides], out.absolute()
-            region = None if region is None else region.absolute()
         request = ExtractRequest(
             slides=tuple(slides),
             out=out,
@@ -151,13 +146,34 @@ def register(app: typer.Typer) -> None:
             shard=None if shard is None else Shard.parse(shard),
             retry_failed=retry_failed,
         )
-        with use_progress(automatic_progress()), cluster(ray, out, workers) as executor:
-            summary = run(request, executor=executor, tell=say)
-        if as_json:
-            print_json({**summary.to_json(), "pace": summary.pace()})
-        else:
-            for line in summary.lines():
-                result(line)
-            say(RESEARCH_USE)
-        if summary.counts["failed"]:
-            raise typer.Exit(int(Exit.SOME_FAILED))
+        _carry_out(request, ray, workers, as_json=as_json)
+
+
+def _carry_out(
+    request: ExtractRequest, ray: str | None, workers: int | None, *, as_json: bool
+) -> None:
+    """Extract here or on a cluster, and say what became of the slides."""
+    from metastra.errors import ConfigError
+    from metastra.pipeline.extract import extract
+    from metastra.progress import automatic_progress, use_progress
+
+    if ray is not None:
+        if request.shard is not None:
+            raise ConfigError("--ray does not go with --shard")
+        # other machines start in other folders
+        request = replace(
+            request,
+            slides=tuple(path.absolute() for path in request.slides),
+            out=request.out.absolute(),
+            region=None if request.region is None else request.region.absolute(),
+        )
+    with use_progress(automatic_progress()), cluster(ray, request.out, workers) as executor:
+        summary = extract(request, executor=executor, tell=say)
+    if as_json:
+        print_json({**summary.to_json(), "pace": summary.pace()})
+    else:
+        for line in summary.lines():
+            result(line)
+        say(RESEARCH_USE)
+    if summary.counts["failed"]:
+        raise typer.Exit(int(Exit.SOME_FAILED))
