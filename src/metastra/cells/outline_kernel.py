@@ -73,9 +73,12 @@ def climb(
         end[tops[k]] = label_of_top[k]
     path = np.empty(rows * columns, np.int32)
     up, out, may = step.ravel(), labels.ravel(), mask.ravel()
+    out[:] = 0
     for start in range(end.size):
         if not may[start]:
-            out[start] = 0
+            continue
+        if end[start] >= 0:
+            out[start] = end[start]
             continue
         at, steps = start, 0
         while end[at] < 0:
@@ -93,53 +96,54 @@ def climb(
 
 @njit(cache=True)
 def _steepest(height_map: _Floats, step: NDArray[np.int8]) -> None:
-    """Write the number, in reading order, of the highest of the nine pixels in and around each."""
+    """Write the number, in reading order, of the highest of the nine pixels in and around each.
+
+    Of equal heights the first in reading order counts, so that no two wait for one another.
+    """
     rows, columns = height_map.shape
-    padded = np.full((3, columns + 2), -np.inf, np.float32)
-    best = np.empty(columns, np.float32)
+    line, out = height_map.ravel(), step.ravel()
+    if rows > 2 and columns > 2:
+        # as one long row; what lies beside an edge is put right below
+        _steepest_row(line, columns, out[columns + 1 : line.size - columns - 1])
     for y in range(rows):
-        for k in range(3):
-            row = padded[k, 1:]
-            if 0 <= y - 1 + k < rows:
-                line = height_map[y - 1 + k]
-                for x in range(columns):
-                    row[x] = line[x]
-            else:
-                for x in range(columns):
-                    row[x] = -np.inf
-        here, out = padded[1, 1:], step[y]
-        for x in range(columns):
-            best[x] = here[x]
-            out[x] = 4
-        # equal heights: the first in reading order, so that no two wait for one another
-        _take_before(padded[0], padded[1], best, out)
-        _take_after(padded[1], padded[2], best, out)
+        for x in range(0, columns, 1 if y in (0, rows - 1) else max(columns - 1, 1)):
+            step[y, x] = _steepest_at(height_map, y, x)
 
 
 @njit(cache=True)
-def _take_before(above: _Floats, here: _Floats, best: _Floats, step: NDArray[np.int8]) -> None:
-    for x in range(best.size):
-        value, at = best[x], step[x]
-        first = above[x] >= value
-        value, at = (above[x], 0) if first else (value, at)
-        second = above[x + 1] > value or (above[x + 1] == value and at == 4)
-        value, at = (above[x + 1], 1) if second else (value, at)
-        third = above[x + 2] > value or (above[x + 2] == value and at == 4)
-        value, at = (above[x + 2], 2) if third else (value, at)
-        fourth = here[x] > value or (here[x] == value and at == 4)
-        value, at = (here[x], 3) if fourth else (value, at)
-        best[x], step[x] = value, at
+def _steepest_row(line: _Floats, columns: int, step: NDArray[np.int8]) -> None:
+    """Of the pixels of `step`, which starts at the second pixel of the second row."""
+    above, here, below = line, line[columns:], line[2 * columns :]
+    for x in range(step.size):
+        value, at = above[x], np.int32(0)
+        at = np.int32(1) if above[x + 1] > value else at
+        value = max(value, above[x + 1])
+        at = np.int32(2) if above[x + 2] > value else at
+        value = max(value, above[x + 2])
+        at = np.int32(3) if here[x] > value else at
+        value = max(value, here[x])
+        at = np.int32(4) if here[x + 1] > value else at
+        value = max(value, here[x + 1])
+        at = np.int32(5) if here[x + 2] > value else at
+        value = max(value, here[x + 2])
+        at = np.int32(6) if below[x] > value else at
+        value = max(value, below[x])
+        at = np.int32(7) if below[x + 1] > value else at
+        value = max(value, below[x + 1])
+        at = np.int32(8) if below[x + 2] > value else at
+        step[x] = at
 
 
 @njit(cache=True)
-def _take_after(here: _Floats, below: _Floats, best: _Floats, step: NDArray[np.int8]) -> None:
-    for x in range(best.size):
-        value, at = best[x], step[x]
-        value, at = (here[x + 2], 5) if here[x + 2] > value else (value, at)
-        value, at = (below[x], 6) if below[x] > value else (value, at)
-        value, at = (below[x + 1], 7) if below[x + 1] > value else (value, at)
-        value, at = (below[x + 2], 8) if below[x + 2] > value else (value, at)
-        best[x], step[x] = value, at
+def _steepest_at(height_map: _Floats, y: int, x: int) -> int:
+    """Look at one pixel; what is outside counts as lower than all."""
+    rows, columns = height_map.shape
+    value, at = np.float32(-np.inf), 4
+    for v in range(max(y - 1, 0), min(y + 2, rows)):
+        for u in range(max(x - 1, 0), min(x + 2, columns)):
+            if height_map[v, u] > value:
+                value, at = height_map[v, u], 3 * (v - y + 1) + u - x + 1
+    return at
 
 
 @njit(cache=True)

@@ -34,7 +34,7 @@ def quantile_of_every_second(image: NDArray[np.float32], share: float) -> float:
     Notes
     -----
     The bits of a number, with those of a negative one turned over, are in its order: they are
-    counted by their upper half, then by the lower half of those that share the upper one.
+    counted by their upper 11, then by the next 11 of those that share the upper ones, and so on.
     """
     rows, columns = (image.shape[0] + 1) // 2, (image.shape[1] + 1) // 2
     keys = np.empty(rows * columns, np.uint32)
@@ -45,23 +45,23 @@ def quantile_of_every_second(image: NDArray[np.float32], share: float) -> float:
             value = line[2 * u]
             row[u] = ~value if value >> np.uint32(31) else value | np.uint32(0x80000000)
     place = int(share * (keys.size - 1))
-    upper, before = _bin_of(_counts(keys, np.uint32(16), np.uint32(0), np.uint32(0)), place)
-    lower, _ = _bin_of(_counts(keys, np.uint32(0), np.uint32(16), np.uint32(upper)), place - before)
+    found, left = np.uint32(0), keys.size
+    for shift in (21, 10, 0):
+        at, before = _bin_of(_counts(keys[:left], np.uint32(shift)), place)
+        found |= np.uint32(at << shift)
+        place -= before
+        left = _keep(keys[:left], np.uint32(shift), np.uint32(at))
     key = np.empty(1, np.uint32)
-    found = np.uint32(upper << 16 | lower)
     key[0] = found & np.uint32(0x7FFFFFFF) if found >> np.uint32(31) else ~found
     return float(key.view(np.float32)[0])
 
 
 @njit(cache=True)
-def _counts(
-    keys: NDArray[np.uint32], shift: np.uint32, other: np.uint32, wanted: np.uint32
-) -> NDArray[np.int32]:
-    """Count 16 bits of those keys whose other half is the wanted one; all where none is asked."""
-    counts = np.zeros(65536, np.int32)
+def _counts(keys: NDArray[np.uint32], shift: np.uint32) -> NDArray[np.int32]:
+    """Count 11 bits from a place on."""
+    counts = np.zeros(2048, np.int32)
     for k in range(keys.size):
-        if other == 0 or keys[k] >> other == wanted:
-            counts[(keys[k] >> shift) & np.uint32(0xFFFF)] += 1
+        counts[(keys[k] >> shift) & np.uint32(0x7FF)] += 1
     return counts
 
 
@@ -73,6 +73,16 @@ def _bin_of(counts: NDArray[np.int32], place: int) -> tuple[int, int]:
         seen += counts[at]
         at += 1
     return at, seen
+
+
+@njit(cache=True)
+def _keep(keys: NDArray[np.uint32], shift: np.uint32, wanted: np.uint32) -> int:
+    """Move the keys of one bin to the front, and count them."""
+    n = 0
+    for k in range(keys.size):
+        keys[n] = keys[k]
+        n += (keys[k] >> shift) & np.uint32(0x7FF) == wanted
+    return n
 
 
 @njit(cache=True)

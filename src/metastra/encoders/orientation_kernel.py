@@ -12,6 +12,8 @@ _Floats = NDArray[np.float32]
 
 # share of a bin within which a quick angle is not trusted; it is right to 1e-4 of a bin
 _NEAR_BORDER = 0.01
+# an even number
+_BAND_ROWS = 16
 
 
 @njit(cache=True)
@@ -38,102 +40,113 @@ def structure_tensor(
         Squared gradients by direction, at every second pixel of every second row, which is enough.
     """
     rows, columns = image.shape
-    # two rows of gradients, three parts each; an odd width gets a column more, which is border too
-    parts = np.zeros((2, 3, columns + columns % 2), np.float32)
-    found, bins = np.zeros(3), np.zeros(n_bins)
-    gradients = np.empty((2, columns), np.float32)
-    for v in range(coarse.shape[1]):
-        for k in range(2):
-            y = min(2 * v + k, rows - 1)
-            if 0 < y < rows - 1:
-                _gradients(image[y - 1], image[y], image[y + 1], gradients)
-                if y % 2:
-                    _add_directions(gradients[0], gradients[1], bins)
-                _products(gradients[0], gradients[1], parts[k])
-            else:
-                _clear(parts[k])
-            if 2 * v + k < rows:
-                for part in range(3):
-                    found[part] += _sum(parts[k, part])
+    found = np.zeros(3)
+    # four tables in turn, with a place for what is looked at again
+    tables = np.zeros((4, n_bins + 1))
+    size = _BAND_ROWS * columns
+    gradients, parts = np.empty((2, size), np.float32), np.empty((3, size), np.float32)
+    for first in range(0, rows, _BAND_ROWS):
+        n_rows = min(_BAND_ROWS, rows - first)
+        across, down = gradients[0, : n_rows * columns], gradients[1, : n_rows * columns]
+        _gradients(image, first, across, down)
+        _add_directions(across, down, columns, tables)
+        sums = _products(across, down, parts)
         for part in range(3):
-            _halve_rows(parts[0, part], parts[1, part], coarse[part, v])
+            found[part] += sums[part]
+            _halve_rows(parts[part], n_rows, columns, coarse[part, first // 2 :])
+    bins = np.zeros(n_bins)
+    for k in range(n_bins):
+        bins[k] = tables[0, k] + tables[1, k] + tables[2, k] + tables[3, k]
     return found, bins
 
 
 @njit(cache=True)
-def _gradients(above: _Floats, here: _Floats, below: _Floats, out: _Floats) -> None:
-    half = np.float32(0.5)
-    across, down = out[0], out[1]
-    across[0] = across[-1] = down[0] = down[-1] = np.float32(0.0)
-    right, out_across = here[2:], across[1:]
-    for x in range(here.size - 2):
-        out_across[x] = half * (right[x] - here[x])
-    for x in range(1, here.size - 1):
-        down[x] = half * (below[x] - above[x])
+def _gradients(image: _Floats, first: int, across: _Floats, down: _Floats) -> None:
+    """Of a band of rows, as one long row; what lies on the border is cleared afterwards."""
+    rows, columns = image.shape
+    half, zero = np.float32(0.5), np.float32(0.0)
+    n_rows = across.size // columns
+    begin, end = max(first, 1), min(first + n_rows, rows - 1)
+    line = image.ravel()
+    here, above, below = (
+        line[begin * columns :],
+        line[(begin - 1) * columns :],
+        line[(begin + 1) * columns :],
+    )
+    before = line[begin * columns - 1 :]
+    one, two = across[(begin - first) * columns :], down[(begin - first) * columns :]
+    for x in range((end - begin) * columns):
+        one[x] = half * (here[x + 1] - before[x])
+        two[x] = half * (below[x] - above[x])
+    for y in range(n_rows):
+        on_border = first + y == 0 or first + y == rows - 1
+        for x in range(0, columns, 1 if on_border else max(columns - 1, 1)):
+            across[y * columns + x] = down[y * columns + x] = zero
 
 
-@njit(cache=True)
-def _clear(rows: _Floats) -> None:
-    for k in range(rows.shape[0]):
-        for x in range(rows.shape[1]):
-            rows[k, x] = np.float32(0.0)
-
-
-@njit(cache=True)
-def _products(across: _Floats, down: _Floats, out: _Floats) -> None:
+@njit(cache=True, fastmath={"reassoc", "nsz"})
+def _products(across: _Floats, down: _Floats, out: _Floats) -> tuple[float, float, float]:
+    """Add them too, in any order, since one sum would wait for each addition to end."""
     xx, yy, xy = out[0], out[1], out[2]
+    of_xx, of_yy, of_xy = 0.0, 0.0, 0.0
     for x in range(across.size):
         xx[x] = across[x] * across[x]
         yy[x] = down[x] * down[x]
         xy[x] = across[x] * down[x]
-
-
-@njit(cache=True, fastmath={"reassoc", "nsz"})
-def _sum(line: _Floats) -> float:
-    """Add in any order, since one sum would wait for each addition to end."""
-    found = 0.0
-    for x in range(line.size):
-        found += np.float64(line[x])
-    return found
+        of_xx += np.float64(across[x] * across[x])
+        of_yy += np.float64(down[x] * down[x])
+        of_xy += np.float64(across[x] * down[x])
+    return of_xx, of_yy, of_xy
 
 
 @njit(cache=True)
-def _halve_rows(one: _Floats, two: _Floats, out: _Floats) -> None:
-    quarter = np.float32(0.25)
-    for x in range(out.size):
-        out[x] = quarter * (one[2 * x] + one[2 * x + 1] + two[2 * x] + two[2 * x + 1])
+def _halve_rows(line: _Floats, n_rows: int, columns: int, out: _Floats) -> None:
+    """Average 2 × 2 pixels; an odd last row or column is border, and empty."""
+    quarter, zero = np.float32(0.25), np.float32(0.0)
+    for v in range((n_rows + 1) // 2):
+        row, one = out[v], line[2 * v * columns :]
+        two = line[(2 * v + 1) * columns :]
+        for x in range(columns // 2 if 2 * v + 1 < n_rows else 0):
+            row[x] = quarter * (one[2 * x] + one[2 * x + 1] + two[2 * x] + two[2 * x + 1])
+        for x in range(columns // 2 if 2 * v + 1 < n_rows else 0, row.size):
+            row[x] = zero
 
 
 @njit(cache=True)
-def _add_directions(across: _Floats, down: _Floats, bins: NDArray[np.float64]) -> None:
-    """Add the squared gradients of every second pixel to the bins of their directions."""
-    n = (across.size - 1) // 2
-    places = np.empty(n, np.float32)
-    _quick_places(across, down, places, bins.size)
-    last = np.float32(bins.size)
-    for k in range(n):
-        gx, gy = across[2 * k + 1], down[2 * k + 1]
-        energy = gx * gx + gy * gy
-        if energy == np.float32(0.0):
-            continue
-        place = places[k]
-        at = int(place)
-        rest = place - at
-        if rest < _NEAR_BORDER or rest > 1.0 - _NEAR_BORDER or place >= last:
-            turn = np.arctan2(gy, gx) / np.pi
-            at = int((turn + 1.0) * bins.size) % bins.size
-        bins[at] += energy
+def _add_directions(
+    across: _Floats, down: _Floats, columns: int, tables: NDArray[np.float64]
+) -> None:
+    """Add the squared gradients of every second pixel of every second row to their bins."""
+    n_bins = tables.shape[1] - 1
+    # the border, which an even width ends with, has no gradient
+    n, n_rows = columns // 2, across.size // columns // 2
+    places, energies = np.empty(n * n_rows, np.int32), np.empty(n * n_rows, np.float32)
+    for v in range(n_rows):
+        start = (2 * v + 1) * columns + 1
+        part = slice(v * n, (v + 1) * n)
+        _quick_places(across[start:], down[start:], places[part], energies[part], n_bins)
+    for k in range(places.size):
+        at = places[k]
+        tables[k % 4, at] += energies[k]
+        if at == n_bins and energies[k] > np.float32(0.0):
+            x = (k // n * 2 + 1) * columns + 1 + k % n * 2
+            turn = np.arctan2(down[x], across[x]) / np.pi
+            tables[0, int((turn + 1.0) * n_bins) % n_bins] += energies[k]
 
 
-@njit(cache=True, error_model="numpy")
-def _quick_places(across: _Floats, down: _Floats, places: _Floats, n_bins: int) -> None:
+@njit(cache=True)
+def _quick_places(
+    across: _Floats, down: _Floats, places: NDArray[np.int32], energies: _Floats, n_bins: int
+) -> None:
     """Angle over half a turn, in bins, without a call: a polynomial of the smaller over the larger.
 
-    Abramowitz and Stegun 1964, 4.4.49, right to 2e-8 for the arc tangent of 0 to 1.
+    Abramowitz and Stegun 1964, 4.4.49, right to 2e-8 for the arc tangent of 0 to 1.  What is near
+    the border of a bin, or has no direction, gets the number after the last.
     """
-    quarter = np.float32(n_bins / 2.0)
+    quarter, whole = np.float32(n_bins / 2.0), np.float32(n_bins)
+    near, far = np.float32(_NEAR_BORDER), np.float32(1.0 - _NEAR_BORDER)
     for k in range(places.size):
-        gx, gy = across[2 * k + 1], down[2 * k + 1]
+        gx, gy = across[2 * k], down[2 * k]
         ax, ay = abs(gx), abs(gy)
         small, large = min(ax, ay), max(ax, ay, np.float32(1e-30))
         t = small / large
@@ -148,7 +161,13 @@ def _quick_places(across: _Floats, down: _Floats, places: _Floats, n_bins: int) 
         p = p * u - np.float32(0.3333314528)
         p = (p * u + np.float32(1.0)) * t * np.float32(n_bins / np.pi)
         steep = quarter - p if ay > ax else p
-        places[k] = steep if (gx >= 0) == (gy >= 0) else np.float32(n_bins) - steep
+        place = steep if (gx >= 0) == (gy >= 0) else whole - steep
+        at = np.int32(place)
+        rest = place - np.float32(at)
+        energy = gx * gx + gy * gy
+        clear = (rest > near) & (rest < far) & (place < whole) & (energy > np.float32(0.0))
+        places[k] = at if clear else np.int32(n_bins)
+        energies[k] = energy
 
 
 @njit(cache=True)

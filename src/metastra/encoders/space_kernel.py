@@ -62,22 +62,26 @@ def rim_of_parts(
     """
     rows, columns = tissue.shape
     widths = _half_widths(reach_um, mpp)
-    steps = np.zeros((rows, columns + 1), np.int32)
+    steps, touched = np.zeros((rows, columns + 1), np.int16), np.zeros(rows, np.bool_)
     for at in range(len(runs)):
         y, first, end, part = runs[at]
         if not counted[part]:
             continue
         for v in range(max(y - len(widths) + 1, 0), min(y + len(widths), rows)):
             wide = widths[abs(v - y)]
-            steps[v, max(first - wide, 0)] += 1
-            steps[v, min(end + wide, columns)] -= 1
+            touched[v] = True
+            steps[v, max(first - wide, 0)] += np.int16(1)
+            steps[v, min(end + wide, columns)] -= np.int16(1)
     near = np.empty((rows, columns), np.bool_)
     for y in range(rows):
         line, inside, out = steps[y], tissue[y], near[y]
-        level = 0
+        if not touched[y]:
+            out[:] = False
+            continue
+        level = np.int16(0)
         for x in range(columns):
             level += line[x]
-            out[x] = inside[x] and level > 0
+            out[x] = inside[x] & (level > 0)
     return near
 
 

@@ -275,14 +275,12 @@ def binary_patterns(
         return shares
     # the map as one long row; where a circle would leave the map nothing counts
     inside, line, ways = _without_edges(mask, reach), image.ravel(), dy * columns + dx
-    bits, limit = np.empty(_BLOCK_PX, np.uint8), np.empty(_BLOCK_PX, np.float32)
+    bits = np.empty(_BLOCK_PX, np.uint8)
     counts = np.zeros((10, _BLOCK_PX), np.uint8)
     margin, n_blocks = reach * columns + reach, 0
     for first in range(margin, line.size - margin, _BLOCK_PX):
         n = min(_BLOCK_PX, line.size - margin - first)
-        _add_step(line[first:], np.float32(step), limit[:n])
-        _set_four_bits(bits[:n], limit, line, first, ways[:4], 0)
-        _set_four_bits(bits[:n], limit, line, first, ways[4:], 4)
+        _set_bits(bits[:n], np.float32(step), line, first, ways)
         _to_patterns(bits[:n], inside[first:])
         for k in range(10):
             _count_equal(bits[:n], np.uint8(k), counts[k])
@@ -320,33 +318,30 @@ def _sum(counts: NDArray[np.uint8]) -> int:
 
 
 @njit(cache=True)
-def _add_step(line: NDArray[np.float32], step: np.float32, out: NDArray[np.float32]) -> None:
-    for x in range(out.size):
-        out[x] = line[x] + step
-
-
-@njit(cache=True)
-def _set_four_bits(
+def _set_bits(
     bits: NDArray[np.uint8],
-    limit: NDArray[np.float32],
+    step: np.float32,
     line: NDArray[np.float32],
     at: int,
     ways: NDArray[np.int64],
-    shift: int,
 ) -> None:
-    """Set four bits where what lies a way off exceeds the limit; those below the shift stay."""
-    first, second = line[at + ways[0] :], line[at + ways[1] :]
-    third, fourth = line[at + ways[2] :], line[at + ways[3] :]
-    zero, up, keep = np.uint8(0), np.uint8(shift), np.uint8((1 << shift) - 1)
+    """Set a bit for each way where what lies there exceeds a pixel by more than the step."""
+    here, a, b = line[at:], line[at + ways[0] :], line[at + ways[1] :]
+    c, d, e = line[at + ways[2] :], line[at + ways[3] :], line[at + ways[4] :]
+    f, g, h = line[at + ways[5] :], line[at + ways[6] :], line[at + ways[7] :]
+    zero = np.int32(0)
+    # numbers as wide as the map's, which is quicker than bytes beside them
     for x in range(bits.size):
-        least = limit[x]
-        found = (
-            (np.uint8(1) if first[x] > least else zero)
-            | (np.uint8(2) if second[x] > least else zero)
-            | (np.uint8(4) if third[x] > least else zero)
-            | (np.uint8(8) if fourth[x] > least else zero)
-        )
-        bits[x] = np.uint8(bits[x] & keep) | np.uint8(found << up)
+        least = here[x] + step
+        found = np.int32(1) if a[x] > least else zero
+        found |= np.int32(2) if b[x] > least else zero
+        found |= np.int32(4) if c[x] > least else zero
+        found |= np.int32(8) if d[x] > least else zero
+        found |= np.int32(16) if e[x] > least else zero
+        found |= np.int32(32) if f[x] > least else zero
+        found |= np.int32(64) if g[x] > least else zero
+        found |= np.int32(128) if h[x] > least else zero
+        bits[x] = found
 
 
 @njit(cache=True)
