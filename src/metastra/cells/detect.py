@@ -30,7 +30,9 @@ __all__ = ["detect_nuclei", "detect_nuclei_in_haematoxylin"]
 
 _WORK_MPP = 0.5
 _RADII_UM = (2.6, 3.6, 5.0, 6.0)
-_SCALE_POWER = 0.5
+_BLOBS_UM = tuple(radius_um / math.sqrt(2.0) for radius_um in _RADII_UM)
+# larger scales weigh more, as the square root of the radius
+_SCALE_WEIGHTS = np.sqrt(np.array(_RADII_UM) / _RADII_UM[0]).astype(np.float32)
 _APART = 0.6
 _SHARE_OF_STRENGTH = 0.2
 _FLOOR_OD = 0.03
@@ -135,7 +137,8 @@ def _find(space: ScaleSpace, mpp: float, scratch: Scratch) -> Nuclei:
     raised = scratch.take(shape)
     raise_to_share(haematoxylin, near, _GLASS_SHARE, raised)
     best, scale = scratch.take(shape), scratch.take(shape, np.int8)
-    _respond(ScaleSpace(raised, scratch), mpp, best, scale)
+    responses = ScaleSpace(raised, scratch).make((), tuple(um / mpp for um in _BLOBS_UM))
+    strongest_scale(responses, _SCALE_WEIGHTS, best, scale)
     tops = local_maxima(best, max(_FLOOR_OD, _SHARE_OF_STRENGTH * strength))
     x, y = (tops % shape[1]).astype(np.float64), (tops // shape[1]).astype(np.float64)
     radius = np.array(_RADII_UM)[scale.ravel()[tops]] / mpp
@@ -150,17 +153,6 @@ def _find(space: ScaleSpace, mpp: float, scratch: Scratch) -> Nuclei:
     labels = scratch.take(shape, np.int32)
     climb(best, mask, tops, number[owner], labels)
     return _measure(haematoxylin, labels, int(kept.size), mpp, scratch)
-
-
-def _respond(
-    space: ScaleSpace, mpp: float, best: NDArray[np.float32], scale: NDArray[np.int8]
-) -> None:
-    best.fill(-np.inf)
-    scale.fill(0)
-    responses = space.make((), tuple(radius_um / math.sqrt(2.0) / mpp for radius_um in _RADII_UM))
-    for number, (radius_um, response) in enumerate(zip(_RADII_UM, responses, strict=True)):
-        weight = (radius_um / _RADII_UM[0]) ** _SCALE_POWER
-        strongest_scale(best, scale, response, weight, number)
 
 
 def _measure(

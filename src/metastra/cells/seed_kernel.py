@@ -15,6 +15,9 @@ __all__ = [
 ]
 
 
+_PART_PX = 2048
+
+
 @njit(cache=True)
 def quantile_of_every_second(image: NDArray[np.float32], share: float) -> float:
     """Find a quantile of every second pixel of every second row.
@@ -108,33 +111,56 @@ def raise_to_share(
 
 @njit(cache=True)
 def strongest_scale(
+    responses: NDArray[np.float32],
+    weights: NDArray[np.float32],
     best: NDArray[np.float32],
     scale: NDArray[np.int8],
-    response: NDArray[np.float32],
-    weight: float,
-    number: int,
 ) -> None:
-    """Take a scale where its weighted response is above all scales before; works in place.
+    """Find at each pixel the scale whose weighted response is highest; of equal ones the first.
 
     Parameters
     ----------
+    responses : ndarray of float32, shape (k, h, w)
+        Of each scale.
+    weights : ndarray of float32, shape (k,)
+        Of each scale.
     best : ndarray of float32, shape (h, w)
-        Highest weighted response so far.
+        Written: the highest weighted response.
     scale : ndarray of int8, shape (h, w)
-        Number of the scale that gave it.
-    response : ndarray of float32, shape (h, w)
-        Of this scale.
-    weight : float
-        Of this scale.
-    number : int
-        Of this scale.
+        Written: number of the scale that gave it.
     """
-    factor, this = np.float32(weight), np.int8(number)
-    line, highest, which = response.ravel(), best.ravel(), scale.ravel()
-    for x in range(line.size):
-        value = factor * line[x]
-        which[x] = this if value > highest[x] else which[x]
-        highest[x] = max(value, highest[x])
+    highest, which = best.ravel(), scale.ravel()
+    # a part at a time, which stays in the first cache
+    for first in range(0, highest.size, _PART_PX):
+        last = min(first + _PART_PX, highest.size)
+        for number in range(len(responses)):
+            _take_stronger(
+                responses[number].ravel()[first:last],
+                weights[number],
+                number,
+                highest[first:last],
+                which[first:last],
+            )
+
+
+@njit(cache=True)
+def _take_stronger(
+    line: NDArray[np.float32],
+    factor: np.float32,
+    number: int,
+    highest: NDArray[np.float32],
+    which: NDArray[np.int8],
+) -> None:
+    this = np.int8(number)
+    if number == 0:
+        for x in range(line.size):
+            highest[x] = factor * line[x]
+            which[x] = this
+    else:
+        for x in range(line.size):
+            value = factor * line[x]
+            which[x] = this if value > highest[x] else which[x]
+            highest[x] = max(value, highest[x])
 
 
 @njit(cache=True)

@@ -46,25 +46,37 @@ def distance_counts(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
             gaps[x] = gaps[x] + one if row[x] else zero
             line[x] = min(line[x], gaps[x]) * min(line[x], gaps[x])
     counts = np.zeros(rows * rows + columns * columns, np.int64)
+    best = np.empty(columns, np.int32)
     for y in range(rows):
-        line = along[y]
+        line, beside = along[y], 1
         for x in range(columns):
-            if line[x] > 0:
-                counts[_least_square(line, x)] += 1
+            best[x] = line[x]
+        while beside < columns and beside * beside < _largest(best):
+            _take_beside(line, beside, best)
+            beside += 1
+        for x in range(columns):
+            if best[x] > 0:
+                counts[best[x]] += 1
     return counts
 
 
 @njit(cache=True)
-def _least_square(along: NDArray[np.int32], x: int) -> int:
-    best, beside, last = along[x], 1, along.size - 1
-    while beside * beside < best and (beside <= x or x + beside <= last):
-        square = np.int32(beside * beside)
-        if beside <= x:
-            best = min(best, square + along[x - beside])
-        if x + beside <= last:
-            best = min(best, square + along[x + beside])
-        beside += 1
-    return int(best)
+def _largest(values: NDArray[np.int32]) -> int:
+    most = np.int32(0)
+    for x in range(values.size):
+        most = max(most, values[x])
+    return int(most)
+
+
+@njit(cache=True)
+def _take_beside(along: NDArray[np.int32], beside: int, best: NDArray[np.int32]) -> None:
+    """Go so many columns to the right and to the left."""
+    square = np.int32(beside * beside)
+    right, other = along[beside:], best[beside:]
+    for x in range(along.size - beside):
+        best[x] = min(best[x], square + right[x])
+    for x in range(along.size - beside):
+        other[x] = min(other[x], square + along[x])
 
 
 @njit(cache=True)
