@@ -39,7 +39,9 @@ def moments(image: NDArray[np.float32], mask: NDArray[np.bool_]) -> tuple[float,
 
 
 @njit(cache=True)
-def moments_between(maps: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+def moments_between(
+    maps: NDArray[np.float32], mask: NDArray[np.bool_], n: int
+) -> NDArray[np.float64]:
     """Moments of the difference of each map and the next inside a mask.
 
     Parameters
@@ -48,6 +50,8 @@ def moments_between(maps: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArr
         Any maps.
     mask : ndarray of bool, shape (h, w)
         Which pixels count.
+    n : int
+        How many that are.
 
     Returns
     -------
@@ -59,7 +63,7 @@ def moments_between(maps: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArr
     for k in range(n_maps - 1):
         finer, coarser = maps[k], maps[k + 1]
         origin = np.float64(finer[rows // 2, columns // 2] - coarser[rows // 2, columns // 2])
-        n, first, second, third = _powers_between(finer.ravel(), coarser.ravel(), inside, origin)
+        first, second, third = _powers_between(finer.ravel(), coarser.ravel(), inside, origin)
         found[k] = _moments_of_sums(n, first, second, third, origin)
     return found
 
@@ -100,17 +104,16 @@ def _powers_between(
     coarser: NDArray[np.float32],
     inside: NDArray[np.bool_],
     origin: float,
-) -> tuple[int, float, float, float]:
+) -> tuple[float, float, float]:
     """Add powers of differences, which are rounded to float32."""
-    n, first, second, third = 0, 0.0, 0.0, 0.0
+    first, second, third = 0.0, 0.0, 0.0
     for x in range(finer.size):
         gap = np.float64(finer[x] - coarser[x]) - origin if inside[x] else 0.0
         square = gap * gap
-        n += inside[x]
         first += gap
         second += square
         third += square * gap
-    return n, first, second, third
+    return first, second, third
 
 
 @njit(cache=True)

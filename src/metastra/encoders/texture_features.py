@@ -127,7 +127,8 @@ def _bands(relative: ScaleSpace, maps: TileMaps) -> list[float]:
     scales = tuple(maps.sigma_px(scale_um) for scale_um in _SCALES_UM)
     circles = (maps.sigma_px(radius_um / 3.0) for radius_um in _CIRCLES_UM)
     made = relative.make((*scales, *(sigma for sigma in circles if sigma not in scales)))
-    found: list[float] = moments_between(made[: len(scales)], maps.tissue)[:, 1:].ravel().tolist()
+    moments = moments_between(made[: len(scales)], maps.tissue, maps.n_tissue)
+    found: list[float] = moments[:, 1:].ravel().tolist()
     return found
 
 
