@@ -18,6 +18,7 @@ __all__ = ["register"]
 class _Pool(StrEnum):
     MEAN = "mean"
     PROTOTYPES = "prototypes"
+    NETWORK = "network"
 
 
 _Features = Annotated[
@@ -29,7 +30,8 @@ _Features = Annotated[
 ]
 _Out = Annotated[Path, typer.Option(metavar="FILE", help="The table: .csv or .h5.")]
 _PoolBy = Annotated[
-    _Pool, typer.Option(help="Mean of the tiles, or shares and residuals about prototypes.")
+    _Pool,
+    typer.Option(help="Mean of the tiles, shares and residuals about prototypes, or network."),
 ]
 _Prototypes = Annotated[
     Path | None,
@@ -41,6 +43,14 @@ _Learn = Annotated[
         min=2,
         metavar="K",
         help="Learn K prototypes first; of a study from development alone.",
+        show_default=False,
+    ),
+]
+_Weights = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="The network as ONNX or TorchScript, its card beside it.",
         show_default=False,
     ),
 ]
@@ -65,6 +75,7 @@ def register(app: typer.Typer) -> None:
         prototypes: _Prototypes = None,
         learn: _Learn = None,
         seed: _Seed = 0,
+        weights: _Weights = None,
         as_json: AsJson = False,
     ) -> None:
         """Pool the tiles of each slide to one row, for tables and other software."""
@@ -79,6 +90,7 @@ def register(app: typer.Typer) -> None:
             prototypes=prototypes,
             learn=learn,
             seed=seed,
+            weights=weights,
         )
         with use_progress(automatic_progress()):
             summary = run(request)

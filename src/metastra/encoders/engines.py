@@ -7,7 +7,7 @@ import logging
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from metastra.encoders.network_encoder import Runner
 from metastra.errors import ConfigError
 from metastra.models.tile_network import TileNetwork
 
-__all__ = ["make_runner", "onnx_session", "openvino_session", "quiet"]
+__all__ = ["make_runner", "onnx_program", "onnx_session", "openvino_session", "quiet"]
 
 _TORCH_TYPES = {
     "float32": torch.float32,
@@ -158,7 +158,30 @@ def onnx_session(path: Path) -> Runner:
     callable
         From one array to the file's first output.
     """
+    program = onnx_program(path)
+
+    def run(tiles: NDArray[Any]) -> NDArray[np.float32]:
+        return program({"": tiles})
+
+    return run
+
+
+def onnx_program(path: Path) -> Callable[[Mapping[str, NDArray[Any]]], NDArray[np.float32]]:
+    """Load an ONNX file of any inputs into ONNX Runtime.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file; what it keeps outside itself lies beside it.
+
+    Returns
+    -------
+    callable
+        From arrays by the names of the inputs, an empty name for the first of them, to the first
+        output.  What the engine says against them is a ValueError.
+    """
     import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as states
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = _threads()
@@ -166,10 +189,14 @@ def onnx_session(path: Path) -> Runner:
     session = onnxruntime.InferenceSession(
         str(path), sess_options=options, providers=["CPUExecutionProvider"]
     )
-    given = session.get_inputs()[0].name
+    first = session.get_inputs()[0].name
 
-    def run(tiles: NDArray[Any]) -> NDArray[np.float32]:
-        found: NDArray[np.float32] = session.run(None, {given: tiles})[0]
+    def run(given: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        named = {name or first: values for name, values in given.items()}
+        try:
+            found: NDArray[np.float32] = session.run(None, named)[0]
+        except (states.Fail, states.InvalidArgument, states.RuntimeException) as error:
+            raise ValueError(str(error)) from error
         return found
 
     return run

@@ -22,7 +22,7 @@ from metastra.encoders.recipe import EncoderRecipe
 from metastra.encoders.weights import Weights
 from metastra.errors import ConfigError
 
-__all__ = ["foreign_runner"]
+__all__ = ["foreign_runner", "load_torchscript"]
 
 
 def foreign_runner(
@@ -80,12 +80,33 @@ def _normalised(run: Any, recipe: EncoderRecipe) -> Runner:
     return encode
 
 
-def _torchscript(path: Path) -> Any:
+def load_torchscript(path: Path) -> Any:
+    """Load a TorchScript program that somebody pinned.
+
+    Parameters
+    ----------
+    path : Path
+        Of the file.
+
+    Returns
+    -------
+    ScriptModule
+        On the processor, for inference.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be loaded.
+    """
     try:
         with quiet():
-            program = torch.jit.load(path, map_location="cpu").eval()  # type: ignore[no-untyped-call]
+            return torch.jit.load(path, map_location="cpu").eval()  # type: ignore[no-untyped-call]
     except RuntimeError as error:
         raise ConfigError(f"{path} cannot be loaded as TorchScript: {error}") from error
+
+
+def _torchscript(path: Path) -> Any:
+    program = load_torchscript(path)
 
     def run(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():

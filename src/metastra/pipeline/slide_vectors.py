@@ -10,12 +10,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from metastra.catalogue import problem
 from metastra.digest import digest_file, digest_value
-from metastra.errors import ConfigError, DataError, MetastraError, Where
-from metastra.features.bag import Bag
+from metastra.encoders.slide_network import load_slide_network
+from metastra.errors import ConfigError, DataError, MetastraError
 from metastra.features.files import read_bag
-from metastra.features.pooling import Prototypes, mean_vector, prototype_vector
+from metastra.features.pooling import Prototypes
 from metastra.features.prototypes import (
     draw_tiles,
     fit_prototypes,
@@ -23,10 +22,9 @@ from metastra.features.prototypes import (
     write_prototypes,
 )
 from metastra.pipeline.encoder_sources import is_study
+from metastra.pipeline.vector_pooling import PooledSlides, features_kind, require_kind
 from metastra.pipeline.vector_tables import (
-    VectorRow,
     VectorSource,
-    column_names,
     vectors_csv,
     vectors_h5,
 )
@@ -38,7 +36,7 @@ from metastra.version import VERSION
 
 __all__ = ["Pool", "VectorsRequest", "VectorsSummary", "slide_vectors"]
 
-Pool = Literal["mean", "prototypes"]
+Pool = Literal["mean", "prototypes", "network"]
 _ENDINGS = (".csv", ".h5")
 _FEATURE_ENDINGS = (".h5", ".hdf5", ".zarr")
 _MOST_LEARNED = 20_000
@@ -54,7 +52,7 @@ class VectorsRequest:
         Feature files, folders of them, or one study whose features are made.
     out : Path
         A ``.csv`` or ``.h5`` file.
-    pool : {"mean", "prototypes"}
+    pool : {"mean", "prototypes", "network"}
         How tiles become a row.
     prototypes : Path or None
         Folder of the prototypes.
@@ -62,6 +60,8 @@ class VectorsRequest:
         How many prototypes to learn first; None to use those that are there.
     seed : int
         Of what is learned.
+    weights : Path or None
+        File of the network.
     """
 
     paths: tuple[Path, ...]
@@ -70,11 +70,14 @@ class VectorsRequest:
     prototypes: Path | None = None
     learn: int | None = None
     seed: int = 0
+    weights: Path | None = None
 
     def __post_init__(self) -> None:
         if self.out.suffix.lower() not in _ENDINGS:
             raise ConfigError(f"{self.out.name}: a table ends with {' or '.join(_ENDINGS)}")
-        if self.pool == "mean" and (self.prototypes is not None or self.learn is not None):
+        if (self.pool == "network") != (self.weights is not None):
+            raise ConfigError("--pool network needs --weights FILE, and nothing else takes it")
+        if self.pool != "prototypes" and (self.prototypes is not None or self.learn is not None):
             raise ConfigError("--prototypes and --learn belong to --pool prototypes")
         if self.pool == "prototypes" and self.prototypes is None:
             raise ConfigError("--pool prototypes needs --prototypes DIR")
@@ -99,7 +102,11 @@ class VectorsSummary:
     failed : dict of str to str
         Slides that cannot be used, with the reason.
     prototypes : dict
-        Card of the prototypes; empty for means.
+        Card of the prototypes; empty for anything else.
+    network : dict
+        Card of the network with the digest of its file; empty for anything else.
+    most_bytes : int
+        Features of the largest slide in memory, where they were there at once.
     """
 
     out: Path
@@ -109,6 +116,8 @@ class VectorsSummary:
     excluded: tuple[str, ...]
     failed: dict[str, str]
     prototypes: dict[str, Any] = field(default_factory=dict)
+    network: dict[str, Any] = field(default_factory=dict)
+    most_bytes: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Write the summary as plain values.
@@ -131,6 +140,7 @@ class VectorsSummary:
             "excluded": list(self.excluded),
             "failed": self.failed,
             "prototypes": self.prototypes,
+            **({"network": self.network} if self.network else {}),
             "research_use": "Research use only. Not for diagnosis or treatment.",
         }
 
@@ -149,6 +159,12 @@ class VectorsSummary:
             lines.append(
                 f"{known['k']} prototypes of {known['n_tiles']} tiles of {known['n_slides']} slides"
                 f": {known['rule']}"
+            )
+        if self.network:
+            lines.append(
+                f"network {self.network['name']} (sha256 {self.network['sha256'][:12]}…) on "
+                f"features of {self.network['encoder']}; the largest slide's are "
+                f"{self.most_bytes / 1e6:.1f} MB in memory"
             )
         lines.append(
             f"{len(self.done)} slides × {self.columns} numbers, {len(self.excluded)} excluded, "
@@ -173,7 +189,10 @@ def slide_vectors(request: VectorsRequest) -> VectorsSummary:
     Raises
     ------
     ConfigError
-        If there is nothing to pool, options contradict, or no prototypes are there.
+        If there is nothing to pool, options contradict, no prototypes are there, or the network
+        cannot be used.
+    DigestMismatch
+        If the network is not the one that its card names.
     DataError
         If no slide can be used, or none has a tile.
     NotEstimable
@@ -184,7 +203,8 @@ def slide_vectors(request: VectorsRequest) -> VectorsSummary:
     sources, rule = _sources(request.paths)
     failed: dict[str, str] = {}
     prototypes, card, digest = _prototypes(request, sources, rule, failed)
-    pooled = _Pooled(prototypes=prototypes, kind=card.get("features", {}))
+    network = None if request.weights is None else load_slide_network(request.weights)
+    pooled = PooledSlides(prototypes=prototypes, network=network, kind=card.get("features", {}))
     excluded: list[str] = []
     steps = track(sources, label="Pooling", unit="slides")
     for source in steps:
@@ -198,8 +218,13 @@ def slide_vectors(request: VectorsRequest) -> VectorsSummary:
     if not pooled.rows:
         told = "; ".join(f"{name}: {why}" for name, why in failed.items()) or "none has a tile"
         raise DataError(f"no slide can be pooled; {told}")
-    names = column_names(pooled.tile_names, len(prototypes or ()))
+    known: dict[str, Any] = {}
     about = {"metastra": VERSION, "pool": request.pool, **pooled.kind, "prototypes_digest": digest}
+    if network is not None:
+        known = {**network.card.model_dump(mode="json"), "sha256": network.sha256}
+        about |= {"network": network.card.name, "network_sha256": network.sha256}
+        about |= {"network_card_digest": digest_value(known)}
+    names = pooled.names()
     if request.out.suffix.lower() == ".csv":
         table = vectors_csv(pooled.rows, names)
     else:
@@ -213,32 +238,9 @@ def slide_vectors(request: VectorsRequest) -> VectorsSummary:
         excluded=tuple(excluded),
         failed=failed,
         prototypes=card,
+        network=known,
+        most_bytes=pooled.most_bytes,
     )
-
-
-@dataclass(kw_only=True, eq=False)
-class _Pooled:
-    """The rows so far, of features of one kind."""
-
-    prototypes: Prototypes | None
-    kind: dict[str, Any]
-    tile_names: list[str] = field(default_factory=list)
-    rows: list[VectorRow] = field(default_factory=list)
-
-    def take(self, source: VectorSource) -> bool:
-        """Pool one slide; say whether it has a tile."""
-        bag = read_bag(source.path)
-        if not len(bag):
-            return False
-        self.kind = self.kind or _kind(bag)
-        _require_kind(source, bag, self.kind)
-        if not self.tile_names:
-            numbered = [f"f{n:04d}" for n in range(1, bag.dimension + 1)]
-            self.tile_names = list(bag.origin.feature_names) or numbered
-        known = self.prototypes
-        vector = mean_vector(bag) if known is None else prototype_vector(bag, known)
-        self.rows.append(VectorRow(source=source, n_tiles=len(bag), vector=vector))
-        return True
 
 
 def _sources(paths: Sequence[Path]) -> tuple[list[VectorSource], str]:
@@ -304,8 +306,8 @@ def _learn(
             bag = read_bag(source.path)
             if not len(bag):
                 continue
-            kind = kind or _kind(bag)
-            _require_kind(source, bag, kind)
+            kind = kind or features_kind(bag)
+            require_kind(source, bag, kind)
             drawn.append(draw_tiles(bag, share, seed=(request.seed, number)))
         except MetastraError as error:
             failed[source.name] = _reason(error)
@@ -325,28 +327,6 @@ def _learn(
         "learned_from": digest_value(sorted(digests)),
     }
     write_prototypes(folder, fit_prototypes(rows, k, seed=request.seed), card)
-
-
-def _kind(bag: Bag) -> dict[str, Any]:
-    """Say what features are: encoder, the digest of its card, how many numbers."""
-    origin = bag.origin
-    return {
-        "encoder": origin.encoder,
-        "encoder_digest": origin.encoder_digest,
-        "dimension": bag.dimension,
-    }
-
-
-def _require_kind(source: VectorSource, bag: Bag, kind: dict[str, Any]) -> None:
-    own = _kind(bag)
-    if own == kind:
-        return
-    told = ", ".join(
-        f"{key} is {own[key] or 'not said'!r}, expected {kind[key] or 'not said'!r}"
-        for key in kind
-        if own[key] != kind[key]
-    )
-    raise DataError("", [problem("SL059", told, where=Where(file=source.name))])
 
 
 def _reason(error: MetastraError) -> str:

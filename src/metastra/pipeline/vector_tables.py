@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from metastra.storage import csv_bytes
 
-__all__ = ["VectorRow", "VectorSource", "column_names", "vectors_csv", "vectors_h5"]
+__all__ = [
+    "VectorRow",
+    "VectorSource",
+    "column_names",
+    "network_names",
+    "vectors_csv",
+    "vectors_h5",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +86,27 @@ def column_names(tile: Sequence[str], n_prototypes: int) -> list[str]:
     marks = [f"p{number:02d}" for number in range(1, n_prototypes + 1)]
     shares = [f"share_{mark}" for mark in marks]
     return shares + [f"{mark}_{name}" for mark in marks for name in tile]
+
+
+def network_names(dimension: int) -> list[str]:
+    """Name the numbers of a row that a network gives.
+
+    Parameters
+    ----------
+    dimension : int
+        How many.
+
+    Returns
+    -------
+    list of str
+        In the order of the row.
+
+    Examples
+    --------
+    >>> network_names(2)
+    ['v0001', 'v0002']
+    """
+    return [f"v{number:04d}" for number in range(1, dimension + 1)]
 
 
 def vectors_csv(rows: Sequence[VectorRow], names: Sequence[str]) -> bytes:
