@@ -145,6 +145,8 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if unknown := sorted(set(options.groups) - set(names)):
         parser.error(f"no group is named {', '.join(unknown)}; there are {', '.join(names)}")
+    if options.quick and options.write and options.docs == REPOSITORY / "docs":
+        parser.error("small numbers do not belong into the page; give --docs of a copy")
     failed = False
     for group in GROUPS:
         if options.groups and group.name not in options.groups:

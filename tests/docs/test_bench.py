@@ -117,6 +117,13 @@ def test_a_group_that_there_is_not_is_refused(capsys):
     assert "no group is named sumz; there are calls, tiles, pixels" in capsys.readouterr().err
 
 
+def test_small_numbers_do_not_come_into_the_page(capsys):
+    """A quick run is written beside a copy alone."""
+    with pytest.raises(SystemExit):
+        main(["tiles", "--quick", "--write"])
+    assert "small numbers do not belong into the page" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["tiles", "bags", "painting"])
 def test_a_group_measures_quickly(shared, tmp_path, name):

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from metastra.encoders.recipe import EncoderRecipe, NetworkRecipe
+from metastra.encoders.shards import require_keys
 from metastra.encoders.weights import Weights
 from metastra.errors import ConfigError
 from metastra.models.compact import CompactNetwork
@@ -43,10 +44,7 @@ def build_network(weights: Weights) -> TileNetwork:
         If the weights are not exactly those of the network: every name and shape has to fit.
     """
     recipe = weights.recipe
-    try:
-        tensors = load_file(weights.file)
-    except (SafetensorError, OSError) as error:
-        raise ConfigError(f"{weights.file} cannot be read as safetensors: {error}") from error
+    tensors = _tensors(weights)
     if recipe.network.family == "resnet50":
         backbone, own = _empty(ResNet50), resnet_names(tensors)
     elif recipe.network.family == "ctranspath":
@@ -65,6 +63,20 @@ def build_network(weights: Weights) -> TileNetwork:
         prefix=1 if shape is None else shape.prefix,
     )
     return network.eval().requires_grad_(requires_grad=False)
+
+
+def _tensors(weights: Weights) -> _Tensors:
+    """Read all files; of several each has to hold just what their index says."""
+    tensors: _Tensors = {}
+    for file in weights.files:
+        try:
+            found = load_file(file)
+        except (SafetensorError, OSError) as error:
+            raise ConfigError(f"{file} cannot be read as safetensors: {error}") from error
+        if weights.shards is not None:
+            require_keys(weights.shards, file, list(found))
+        tensors |= found
+    return tensors
 
 
 def _transformer(

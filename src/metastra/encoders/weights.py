@@ -1,6 +1,7 @@
 """Folders of weights: where they are looked for, what their ``config.json`` says, their digest.
 
-A folder holds one weight file and, beside it, a ``config.json`` whose table ``metastra`` says what
+A folder holds one weight file, or several with an index (`metastra.encoders.shards`), and, beside
+it, a ``config.json`` whose table ``metastra`` says what
 the encoder is; for an encoder that `metastra.encoders.known` has, the weight file alone is enough.
 Looking at a folder loads no weights and no torch.
 """
@@ -16,11 +17,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from metastra.digest import digest_file
 from metastra.encoders.encoder import EncoderCard
 from metastra.encoders.engine_names import engine_parts
 from metastra.encoders.known import known_encoders, steps_to_weights
 from metastra.encoders.recipe import EncoderRecipe
+from metastra.encoders.shards import INDEX, ShardIndex, digest_of_all, read_index
 from metastra.errors import ConfigError, DigestMismatch
 
 __all__ = ["CONFIG", "WEIGHTS", "Weights", "encoders_home", "find_weights", "read_weights"]
@@ -44,15 +45,28 @@ class Weights:
     recipe : EncoderRecipe
         What is built from them.
     file : Path
-        The weight file.
+        The weight file; of several their index.
     sha256 : str
-        Its digest.
+        Its digest; of several that of all of them.
+    shards : ShardIndex or None
+        Where there are several.
     """
 
     folder: Path
     recipe: EncoderRecipe
     file: Path
     sha256: str
+    shards: ShardIndex | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All weight files, in their order."""
+        return (self.file,) if self.shards is None else self.shards.files
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all weight files."""
+        return sum(file.stat().st_size for file in self.files)
 
     def card(self, engine: str) -> EncoderCard:
         """Make the card of the encoder.
@@ -170,21 +184,25 @@ def read_weights(name: str, folder: Path) -> Weights:
     told = _own_table(folder)
     recipe, stated = _recipe(name, told, folder)
     file = _weight_file(recipe, folder, stated)
-    stat = file.stat()
-    sha256 = _digest(str(file.resolve()), stat.st_size, stat.st_mtime_ns)
+    shards = read_index(file) if file.name == INDEX else None
+    sha256 = _digest(tuple(map(_marked, (file,) if shards is None else shards.files)))
     if stated and stated != sha256:
         raise DigestMismatch(
             f"{file}: sha256 is {sha256[:12]}…, and {CONFIG} beside it names {stated[:12]}…; the "
             "weights were changed or replaced. Fetch or convert them again."
         )
-    return Weights(folder=folder, recipe=recipe, file=file, sha256=sha256)
+    return Weights(folder=folder, recipe=recipe, file=file, sha256=sha256, shards=shards)
+
+
+def _marked(file: Path) -> tuple[str, int, int]:
+    stat = file.stat()
+    return str(file.resolve()), stat.st_size, stat.st_mtime_ns
 
 
 @lru_cache(maxsize=64)
-def _digest(path: str, size: int, changed_ns: int) -> str:
+def _digest(files: tuple[tuple[str, int, int], ...]) -> str:
     """Take a digest once; size and time are there to tell a changed file from the one before."""
-    del size, changed_ns
-    return digest_file(Path(path))
+    return digest_of_all([Path(path) for path, _, _ in files])
 
 
 def _own_table(folder: Path) -> dict[str, Any]:
@@ -233,6 +251,12 @@ def _recipe(name: str, told: dict[str, Any], folder: Path) -> tuple[EncoderRecip
 def _weight_file(recipe: EncoderRecipe, folder: Path, stated: str) -> Path:
     wanted = _FILES.get(recipe.network.family, WEIGHTS)
     path = folder / wanted
+    if wanted == WEIGHTS and (folder / INDEX).is_file():
+        if path.is_file():
+            raise ConfigError(
+                f"{folder} has {WEIGHTS} and {INDEX}; which of them are the weights? Take one away"
+            )
+        return folder / INDEX
     if path.is_file():
         if wanted != WEIGHTS and len(stated) != 64:
             raise ConfigError(

@@ -192,7 +192,7 @@ def limits_for(*choices: EncoderChoice) -> Limits:
             continue
         # where there are none, that is said by whoever needs them; feature files do without
         with contextlib.suppress(MetastraError):
-            sizes.append(find_weights(choice.name, choice.folder).file.stat().st_size)
+            sizes.append(find_weights(choice.name, choice.folder).n_bytes)
     if not sizes:
         return LIMITS
     return replace(LIMITS, memory_bytes=_NETWORK_BYTES + _COPIES * sum(sizes))
