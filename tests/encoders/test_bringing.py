@@ -194,6 +194,24 @@ def test_weights_are_fetched_at_one_commit(tmp_path, monkeypatch):
         encoder_card("resnet50", weights=tmp_path / "out")
 
 
+def test_weights_in_several_files_are_fetched_by_their_index(tmp_path, monkeypatch):
+    """All files that it names, at the same commit, and none else."""
+    source = tmp_path / "hub"
+    source.mkdir()
+    tensors = ResNet50().state_dict()
+    where = {key: f"part-{number % 2}.safetensors" for number, key in enumerate(sorted(tensors))}
+    for name in ("part-0.safetensors", "part-1.safetensors"):
+        save_file({key: tensors[key] for key in tensors if where[key] == name}, source / name)
+    index = "model.safetensors.index.json"
+    (source / index).write_text(json.dumps({"weight_map": where}))
+    hub = Hub(monkeypatch, source, ["other.safetensors", index, *sorted(set(where.values()))])
+
+    done = fetch_weights("resnet50", COMMIT, tmp_path / "out")
+
+    assert [one[1] for one in hub.asked[1:]] == [index, "part-0.safetensors", "part-1.safetensors"]
+    assert encoder_card("resnet50", weights=tmp_path / "out").weights_sha256 == done["sha256"]
+
+
 def test_a_pickle_of_the_hub_is_converted(tmp_path, monkeypatch):
     """And said."""
     source = tmp_path / "hub"

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from metastra.encoders.known import KnownEncoder
+from metastra.encoders.shards import INDEX, parse_index
 from metastra.encoders.weights import WEIGHTS
 from metastra.errors import ConfigError, MissingExtra
 
@@ -30,7 +31,8 @@ def fetch_file(known: KnownEncoder, revision: str, folder: Path) -> Path:
     Returns
     -------
     Path
-        A safetensors file where the repository has one, else its only pickled file.
+        A safetensors file where the repository has one, or the index of several, which are put
+        beside it; else its only pickled file.
 
     Raises
     ------
@@ -68,6 +70,10 @@ def fetch_file(known: KnownEncoder, revision: str, folder: Path) -> Path:
         got = huggingface_hub.hf_hub_download(
             known.repository, chosen, revision=revision, local_dir=folder
         )
+        for file in parse_index(Path(got)).files if chosen == INDEX else ():
+            huggingface_hub.hf_hub_download(
+                known.repository, file.name, revision=revision, local_dir=folder
+            )
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
         said = " ".join(str(error).split())[:300]
         steps = f"log in at {known.page}, accept the terms there, then run: hf auth login."
@@ -80,8 +86,9 @@ def fetch_file(known: KnownEncoder, revision: str, folder: Path) -> Path:
 
 
 def _weight_file(files: list[str], known: KnownEncoder) -> str:
-    if WEIGHTS in files:
-        return WEIGHTS
+    for name in (WEIGHTS, INDEX):
+        if name in files:
+            return name
     pickles = [name for name in files if name.endswith(_PICKLES)]
     if len(pickles) == 1:
         return pickles[0]

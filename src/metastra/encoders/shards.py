@@ -15,7 +15,7 @@ from pathlib import Path
 
 from metastra.errors import ConfigError
 
-__all__ = ["INDEX", "ShardIndex", "digest_of_all", "read_index", "require_keys"]
+__all__ = ["INDEX", "ShardIndex", "digest_of_all", "parse_index", "read_index", "require_keys"]
 
 INDEX = "model.safetensors.index.json"
 _ENDING = ".safetensors"
@@ -60,8 +60,35 @@ def read_index(path: Path) -> ShardIndex:
     Raises
     ------
     ConfigError
-        If it cannot be read, names a file outside its folder or of another kind, or files are
-        missing: all of them at once.
+        As `parse_index`, or if files are missing: all of them at once.
+    """
+    index = parse_index(path)
+    missing = [file.name for file in index.files if not file.is_file()]
+    if missing:
+        raise ConfigError(
+            f"{path.parent} lacks {len(missing)} of {len(index.files)} weight files that "
+            f"{path.name} names: {', '.join(missing)}. Fetch them from where the others are from"
+        )
+    return index
+
+
+def parse_index(path: Path) -> ShardIndex:
+    """Read an index whose files may not be here yet.
+
+    Parameters
+    ----------
+    path : Path
+        ``model.safetensors.index.json``.
+
+    Returns
+    -------
+    ShardIndex
+        With at least one tensor.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, or names a file outside its folder or of another kind.
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -78,14 +105,7 @@ def read_index(path: Path) -> ShardIndex:
                 f"{_ENDING} file beside the index"
             )
         by_file.setdefault(name, []).append(tensor)
-    index = ShardIndex(path=path, names={name: tuple(by_file[name]) for name in sorted(by_file)})
-    missing = [file.name for file in index.files if not file.is_file()]
-    if missing:
-        raise ConfigError(
-            f"{path.parent} lacks {len(missing)} of {len(index.files)} weight files that "
-            f"{path.name} names: {', '.join(missing)}. Fetch them from where the others are from"
-        )
-    return index
+    return ShardIndex(path=path, names={name: tuple(by_file[name]) for name in sorted(by_file)})
 
 
 def require_keys(index: ShardIndex, file: Path, keys: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from metastra.encoders.converting import REFUSED, convert_task
 from metastra.encoders.hub import fetch_file
 from metastra.encoders.known import known_encoders
+from metastra.encoders.shards import INDEX
 from metastra.encoders.weights import CONFIG, WEIGHTS, encoders_home, read_weights
 from metastra.errors import ConfigError
 from metastra.executor import Limits, ProcessPool, Task
@@ -51,7 +52,7 @@ def fetch_weights(name: str, revision: str, out: Path | None = None) -> dict[str
         )
     folder = encoders_home() / name if out is None else out
     path = fetch_file(known, revision, folder)
-    if path.name != WEIGHTS:
+    if path.name not in (WEIGHTS, INDEX):
         made = convert_weights(path, name=name, out=folder, revision=revision)
         return {**made, "fetched": path.name, "repository": known.repository}
     done = _finish(name, folder, revision)
