@@ -227,10 +227,15 @@ def test_who_gets_which_folder_and_engine():
 @pytest.mark.parametrize(
     ("names", "weights", "engines", "told"),
     [
-        (["uni_v1", "phikon"], ["/a"], [], "--weights is given 1 times, for uni_v1, phikon; give"),
-        (["uni_v1"], ["/a", "/b"], [], "--weights is given 2 times, for uni_v1"),
-        (["morphology", "uni_v1"], ["/a", "/b"], [], "is given 2 times, for uni_v1"),
-        (["uni_v1", "phikon"], [], ["auto"], "--engine is given 1 times, for uni_v1, phikon"),
+        (
+            ["uni_v1", "phikon"],
+            ["/a"],
+            [],
+            "--weights that were given: 1; of .*: 2 .uni_v1, phikon. Give",
+        ),
+        (["uni_v1"], ["/a", "/b"], [], "--weights that were given: 2; .*: 1 .uni_v1"),
+        (["morphology", "uni_v1"], ["/a", "/b"], [], "that were given: 2; .*: 1 .uni_v1"),
+        (["uni_v1", "phikon"], [], ["auto"], "--engine that were given: 1; .* .uni_v1, phikon"),
         (["uni_v1", "phikon"], ["uni_v1=/a", "uni_v1=/b"], [], "--weights uni_v1= is given twice"),
         (["uni_v1", "uni_v1"], [], [], "uni_v1 is named twice"),
     ],

@@ -89,7 +89,7 @@ class ExtractSummary:
         told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
         lines.append(f"{sum(counts.values())} slides: {told or 'none'}")
         if pace := self.pace():
-            speed = f"{pace['tiles_per_s_and_worker']:.0f} tiles/s and worker"
+            speed = f"{pace['tiles_per_s_and_worker']:.3g} tiles/s and worker"
             lines.append(
                 f"{pace['tiles']} tiles at {speed}, "
                 f"at most {pace['peak_bytes'] / 1e6:.0f} MB a worker"

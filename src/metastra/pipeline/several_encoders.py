@@ -102,8 +102,9 @@ def _dealt(
     if loose and len(loose) != len(waiting):
         told = ", ".join(waiting) or "no encoder"
         raise ConfigError(
-            f"{option} is given {len(loose)} times, for {told}; give it once for each of these, in "
-            f"their order, or say which is whose: {option} NAME={what}"
+            f"number of {option} that were given: {len(loose)}; of encoders that wait for one: "
+            f"{len(waiting)} ({told}). Give it once for each of these, in their order, or say which "
+            f"is whose: {option} NAME={what}"
         )
     return found | dict(zip(waiting, loose, strict=False))
 
