@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from metastra.catalogue import all_checks
+from metastra.encoders.slide_card import read_slide_card
 from metastra.evaluation.policy_file import read_policies
 from metastra.pipeline.opening import open_study
 from metastra.pipeline.run import run_study
@@ -115,6 +116,16 @@ def test_policies_of_the_pages_are_understood(tmp_path):
     policies = read_policies(tmp_path / "policies.toml", ("low", "high"))
 
     assert len(policies) == 2
+
+
+def test_the_card_of_a_slide_network_in_the_page_is_one_that_is_read(tmp_path):
+    """The example of `slide-vectors --pool network`."""
+    (text,) = blocks(DOCS / "how-to" / "slide-vectors.md", "toml card")
+    (tmp_path / "titan.toml").write_text(text)
+
+    card = read_slide_card(tmp_path / "titan.pt")
+
+    assert (card.name, card.inputs, card.coords) == ("titan", ("features", "coords"), "px0")
 
 
 def _toml(value: dict) -> str:

@@ -231,7 +231,7 @@ def test_who_gets_which_folder_and_engine():
             ["uni_v1", "phikon"],
             ["/a"],
             [],
-            "--weights that were given: 1; of .*: 2 .uni_v1, phikon. Give",
+            "--weights that were given: 1; .*: 2 .uni_v1, phikon",
         ),
         (["uni_v1"], ["/a", "/b"], [], "--weights that were given: 2; .*: 1 .uni_v1"),
         (["morphology", "uni_v1"], ["/a", "/b"], [], "that were given: 2; .*: 1 .uni_v1"),

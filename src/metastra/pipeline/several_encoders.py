@@ -103,8 +103,8 @@ def _dealt(
         told = ", ".join(waiting) or "no encoder"
         raise ConfigError(
             f"number of {option} that were given: {len(loose)}; of encoders that wait for one: "
-            f"{len(waiting)} ({told}). Give it once for each of these, in their order, or say which "
-            f"is whose: {option} NAME={what}"
+            f"{len(waiting)} ({told}). Give it once for each of these, in their order, or say "
+            f"which is whose: {option} NAME={what}"
         )
     return found | dict(zip(waiting, loose, strict=False))
 
