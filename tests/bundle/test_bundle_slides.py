@@ -27,9 +27,11 @@ from metastra.bundle.loading import open_bundle
 from metastra.bundle.predicting import predict
 from metastra.bundle.slide_parts import EncoderStatement
 from metastra.bundle.slide_reading import GivenSlide, PatientSlides, read_patients
+from metastra.bundle.slide_scope import regions_of_bags
 from metastra.bundle.writing import write_bundle
 from metastra.digest import digest_value
 from metastra.errors import BundleError, ConfigError, DataError
+from metastra.training.slide_bundle import slide_evidence
 
 CELLS = {"age": "70", "stage": "II", "MMR": "pMMR", "CEA": "3", "location": "right"}
 TILES = [[[12.0, 1.0, 1.0], [8.0, 0.0, 2.0]], [[10.0, 0.5, 1.0]]]
@@ -118,6 +120,48 @@ def test_what_is_unlike_development_is_said_first(tmp_path):
     assert "0.6 µm per pixel (0.25 to 0.5); scanner C (A, B)" in made.notes[0]
     assert made.notes[0].index("scanner") < made.notes[0].index("MMR missing")
     assert "BU031" in {one.code for one in made.problems}
+
+
+WHOLE = {"quality_digest": "d" * 64, "dropped": {"QC001": 7}}
+DRAWN = {"quality_digest": "d" * 64, "dropped": {"QC001": 3, "QC009": 120}}
+
+
+@pytest.mark.parametrize(
+    ("regions", "origin", "said"),
+    [
+        ("drawn", WHOLE, "tiles from the whole slide, the model is of a drawn region"),
+        ("drawn", {}, "it does not say whether a region was drawn"),
+        ("drawn", DRAWN, ""),
+        ("whole", DRAWN, "tiles from a drawn region, the model is of the whole slide"),
+        ("whole", WHOLE, ""),
+        ("whole", {}, ""),
+        ("mixed", WHOLE, ""),
+        ("", DRAWN, ""),
+    ],
+)
+def test_slides_limited_otherwise_than_in_development_are_named(tmp_path, regions, origin, said):
+    """A forgotten --region gives a risk of muscle and mucosa; it is said beside the risk."""
+    files = make_slide_files(make_slides(regions=regions, quality_digest=""))
+    bundle = opened(tmp_path / "b", files)
+    readings = read_patients(bundle, [given(make_bag(TILES[0], **origin))])
+    codes = {one.code for one in readings.problems}
+    assert ("BU034" in codes) == bool(said)
+    assert said in readings.notes[0]
+    assert np.isfinite(readings.slide_scores[0])
+
+
+def test_the_contract_says_what_the_bags_of_development_were():
+    """From the tiles that were left out as outside a region; mute files count for nothing."""
+    whole, drawn, mute = (
+        make_bag(TILES[0], **WHOLE),
+        make_bag(TILES[0], **DRAWN),
+        make_bag(TILES[0]),
+    )
+    assert regions_of_bags([drawn, drawn, mute]) == "drawn"
+    assert regions_of_bags([whole]) == "whole"
+    assert regions_of_bags([whole, drawn]) == "mixed"
+    assert regions_of_bags([mute]) == regions_of_bags([]) == ""
+    assert slide_evidence([("a", drawn), ("b", drawn)], [], None).regions == "drawn"
 
 
 @pytest.mark.parametrize(

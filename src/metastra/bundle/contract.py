@@ -154,6 +154,9 @@ class SlideContract(Part):
     """Side of a tile in micrometres."""
     quality_digest: OptionalDigest = ""
     """SHA-256 of the rule by which tiles fall out."""
+    regions: Literal["drawn", "whole", "mixed", ""] = ""
+    """Whether the tiles of development came from drawn regions or from whole slides; empty in
+    bundles that were made before this was asked."""
     stains: tuple[str, ...]
     """Stains that are accepted."""
     mpp_low: Positive | None = None

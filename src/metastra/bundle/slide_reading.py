@@ -12,7 +12,13 @@ from metastra.bundle.contract import SlideContract
 from metastra.bundle.opened import Bundle
 from metastra.bundle.slide_model import SlideReading
 from metastra.bundle.slide_parts import SlideParts
-from metastra.bundle.slide_scope import feature_problems, grouped, left_out, outside_words
+from metastra.bundle.slide_scope import (
+    feature_problems,
+    grouped,
+    left_out,
+    other_region,
+    outside_words,
+)
 from metastra.catalogue import problem
 from metastra.errors import BundleError, ConfigError, DataError, Problem, Where
 from metastra.features.bag import Bag
@@ -182,6 +188,9 @@ def _read(parts: SlideParts, contract: SlideContract, patient: PatientSlides) ->
                 found.notes.append(f"{slide.name}: tiles chosen by another rule")
                 where = Where(file=slide.name)
                 found.problems.append(problem("BU033", "another rule", where=where))
+            if (other := other_region(contract, bag, slide.name)) is not None:
+                found.notes.append(f"{slide.name}: {other.found}, the model is of {other.expected}")
+                found.problems.append(other)
     if not bags:
         found.refused = "no usable slide" + (f": {'; '.join(lost)}" if lost else ": none is given")
         found.outside, found.notes = [], []

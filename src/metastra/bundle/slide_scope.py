@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 from metastra.bundle.contract import SlideContract
 from metastra.catalogue import problem
@@ -11,8 +12,18 @@ from metastra.digest import digest_value
 from metastra.errors import Problem, Where
 from metastra.features.bag import Bag
 from metastra.slides.slide import is_he
+from metastra.tissue.rules import CODES
 
-__all__ = ["feature_problems", "grouped", "left_out", "mean_mpp", "outside_words", "stain_accepted"]
+__all__ = [
+    "feature_problems",
+    "grouped",
+    "left_out",
+    "mean_mpp",
+    "other_region",
+    "outside_words",
+    "regions_of_bags",
+    "stain_accepted",
+]
 
 _SAME = 1e-6
 """Relative difference of two scales that are one."""
@@ -148,6 +159,63 @@ def left_out(slides: SlideContract, bag: Bag, stain: str, name: str) -> Problem 
         expected = f"{low:.4g} to {high:.4g}"
         return problem("BU029", f"{mpp:.4g} µm per pixel", where=where, expected=expected)
     return None
+
+
+def regions_of_bags(bags: Sequence[Bag]) -> Literal["drawn", "whole", "mixed", ""]:
+    """Say whether the tiles of slides came from drawn regions.
+
+    Parameters
+    ----------
+    bags : sequence of Bag
+        Of the slides.
+
+    Returns
+    -------
+    {"drawn", "whole", "mixed", ""}
+        Of the bags that say which tiles were left out; empty where none does.
+    """
+    told = {_limited(bag) for bag in bags} - {None}
+    if len(told) == 2:
+        return "mixed"
+    return "" if not told else "drawn" if told == {True} else "whole"
+
+
+def other_region(slides: SlideContract, bag: Bag, name: str) -> Problem | None:
+    """Say whether a slide was limited to a drawn region where those of development were not.
+
+    Parameters
+    ----------
+    slides : SlideContract
+        Of a bundle.
+    bag : Bag
+        Of the slide.
+    name : str
+        What messages call the slide.
+
+    Returns
+    -------
+    Problem or None
+        BU034; None for a contract that does not say, or says that development had both.
+    """
+    wanted, limited = slides.regions, _limited(bag)
+    if wanted not in ("drawn", "whole") or limited is (wanted == "drawn"):
+        return None
+    if limited is None and wanted == "whole":
+        return None
+    found = {
+        True: "tiles from a drawn region",
+        False: "tiles from the whole slide",
+        None: "it does not say whether a region was drawn",
+    }[limited]
+    expected = "a drawn region, as in development" if wanted == "drawn" else "the whole slide"
+    return problem("BU034", found, where=Where(file=name), expected=expected)
+
+
+def _limited(bag: Bag) -> bool | None:
+    """Say whether tiles were left out as outside a drawn region; None where the file is mute."""
+    if bag.origin.dropped.get(CODES["region"], 0):
+        return True
+    return False if bag.origin.quality_digest else None
 
 
 def mean_mpp(bag: Bag) -> float | None:

@@ -23,7 +23,7 @@ from metastra.bundle.slide_parts import (
     SlideParts,
     companions_of,
 )
-from metastra.bundle.slide_scope import feature_problems, grouped, mean_mpp
+from metastra.bundle.slide_scope import feature_problems, grouped, mean_mpp, regions_of_bags
 from metastra.bundle.writing import bundle_files
 from metastra.catalogue import problem
 from metastra.digest import digest_value
@@ -60,12 +60,15 @@ class SlideEvidence:
         That the slide tables name, sorted.
     card : mapping or None
         Of the encoder; None where only the feature files speak of it.
+    regions : {"drawn", "whole", "mixed", ""}
+        Whether tiles came from drawn regions; empty where the files do not say.
     """
 
     first: Bag
     mpps: tuple[float, ...]
     scanners: tuple[str, ...]
     card: Mapping[str, Any] | None
+    regions: Literal["drawn", "whole", "mixed", ""] = ""
 
 
 def slide_task(study: Study, task: RiskTask, label: str) -> SlideTask:
@@ -142,6 +145,7 @@ def slide_evidence(
         mpps=tuple(mpps),
         scanners=tuple(sorted({word for word in scanners if word})),
         card=card if known else None,
+        regions=regions_of_bags([bag for _, bag in bags]),
     )
 
 
@@ -249,7 +253,12 @@ def _contract(
             "validated_mpp_high": high,
         }
     made = _identity(evidence.first, primary)
-    further = {"scanners": evidence.scanners, "share_outside": share, **limits}
+    further = {
+        "scanners": evidence.scanners,
+        "share_outside": share,
+        "regions": evidence.regions,
+        **limits,
+    }
     return made.model_copy(update=further)
 
 
