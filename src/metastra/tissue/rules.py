@@ -55,7 +55,7 @@ class TileRules:
 
     least_tissue: float = 0.1
     least_region: float = 0.5
-    most_blur: float = 0.5
+    most_blur: float = 0.35
     most_fold: float = 0.1
     most_fading: float = 0.5
     most_pen: float = 0.1
