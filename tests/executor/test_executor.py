@@ -13,7 +13,7 @@ import pytest
 
 from executor.executor_tasks import work
 from metastra.errors import ResourceError, Severity
-from metastra.executor import Cause, Limits, ProcessPool, Serial, Task, worker_number
+from metastra.executor import Cause, Limits, ProcessPool, Serial, Task, hear, worker_number
 
 PARENT = Path(__file__).with_name("executor_parent.py")
 GIGABYTE = 1_000_000_000
@@ -151,17 +151,23 @@ def test_a_hang_ends_at_the_time_limit(deed):
 def test_signs_of_life_tell_hard_work_from_a_hang():
     """A task that beats may run much longer than the silence that is allowed."""
     heard = []
-    pool = ProcessPool(
-        workers=2,
-        limits=Limits(quiet_s=1.0),
-        on_beat=lambda key, done, total: heard.append((key, done, total)),
-    )
-    found = run(pool, {"do": "live_long", "beats": 25}, {"do": "slow", "seconds": 1000})
+    pool = ProcessPool(workers=2, limits=Limits(quiet_s=1.0))
+    with hear(lambda *told: heard.append(told)):
+        found = run(pool, {"do": "live_long", "beats": 25}, {"do": "slow", "seconds": 1000})
 
     assert found["t0"].value == "alive"
     assert found["t1"].failure.kind == "quiet_s"
     assert {(key, total) for key, _, total in heard} == {("t0", 25)}
     assert [done for _, done, _ in heard] == sorted(done for _, done, _ in heard)
+
+
+def test_a_serial_executor_gives_beats_on_too():
+    """Under the key of the task that gave them."""
+    heard = []
+    with hear(lambda *told: heard.append(told)):
+        found = run(Serial(), *[{"do": "live_long", "beats": 1}] * 2)
+    assert {result.value for result in found.values()} == {"alive"}
+    assert heard == [("t0", 1, 1), ("t1", 1, 1)]
 
 
 def test_bytes_travel_and_talk_does_not(capfd):

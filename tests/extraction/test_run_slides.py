@@ -83,10 +83,11 @@ def index_of(folder):
 
 
 def bytes_of(folder):
+    own = {".records", ".digests", ".lock", "run.json", "runs"}
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted((folder / "run").rglob("*"))
-        if path.is_file() and not {".records", ".digests", ".lock", "run.json"} & set(path.parts)
+        if path.is_file() and not own & set(path.parts)
     }
 
 

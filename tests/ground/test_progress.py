@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from metastra.progress import (
     BarProgress,
     Counts,
+    Parts,
     PlainProgress,
     Stage,
     Task,
@@ -40,7 +41,7 @@ class Recorder:
 def clock(monkeypatch):
     """A clock that moves by hand, in seconds."""
     now = [100.0]
-    monkeypatch.setattr("metastra.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("metastra.progress.tracking.time.monotonic", lambda: now[0])
 
     def move(seconds: float) -> None:
         now[0] += seconds
@@ -123,6 +124,39 @@ def test_plain_lines_come_every_few_seconds_and_at_the_end(clock):
         "Reading slides: 9 of 10 slides, 1 failed, 1 excluded, about 0:00:02 left",
         "Reading slides: 10 of 10 slides in 0:00:20 (8 done, 1 failed, 1 excluded)",
     ]
+
+
+def test_the_time_left_is_reckoned_from_parts_where_these_are_counted(clock):
+    """A quarter of the tiles in 6 s leaves 18 s, although half of the slides are through."""
+    text, display = io.StringIO(), Recorder()
+    for shown in (PlainProgress(text, every_s=5.0), display):
+        with use_progress(shown):
+            for number in (steps := track(range(4), label="extract", unit="slides")):
+                clock(3.0)
+                tiles = 100 * (number + 1)
+                total = 800 if number < 3 else tiles
+                steps.part(Parts(done=tiles, total=total, unit="tiles", estimated=number < 3))
+
+    assert (
+        text.getvalue().splitlines()
+        == [
+            "extract: 1 of 4 slides, 200 of about 800 tiles, about 0:00:18 left",
+            "extract: 3 of 4 slides, 300 of about 800 tiles, about 0:00:15 left",
+            "extract: 4 of 4 slides, 400 of 400 tiles in 0:00:12",
+        ]
+        or text.getvalue()
+    )
+    assert [task.parts.done for task in display.shown if task.parts][-1] == 400
+
+
+def test_parts_of_nothing_are_not_shown(clock):
+    """Slides that are all up to date have no tiles to make."""
+    text = io.StringIO()
+    with use_progress(PlainProgress(text)):
+        for _ in (steps := track([1], label="extract", unit="slides")):
+            steps.part(Parts(done=0, total=0.0, unit="tiles"))
+
+    assert text.getvalue() == "extract: 1 of 1 slides in 0:00:00\n"
 
 
 def test_long_times_are_hours(clock):

@@ -86,6 +86,11 @@ _Wait = Annotated[
     typer.Option(min=0, metavar="SECONDS", help="Wait so long for another run in the folder."),
 ]
 
+_DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Say how long it will take and how much disk; change nothing."),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb to the command line.
@@ -116,6 +121,7 @@ def register(app: typer.Typer) -> None:
         shard: ShardOf = None,
         ray: RayAddress = None,
         retry_failed: RetryFailed = False,
+        dry_run: _DryRun = False,
         as_json: AsJson = False,
     ) -> None:
         """Turn slides into feature files that metastra, TRIDENT and Patho-Bench read.
@@ -146,7 +152,23 @@ def register(app: typer.Typer) -> None:
             shard=None if shard is None else Shard.parse(shard),
             retry_failed=retry_failed,
         )
-        _carry_out(request, ray, workers, as_json=as_json)
+        if dry_run:
+            _foretell(request, as_json=as_json)
+        else:
+            _carry_out(request, ray, workers, as_json=as_json)
+
+
+def _foretell(request: ExtractRequest, *, as_json: bool) -> None:
+    """Say what an extraction will take."""
+    from metastra.pipeline.estimate_run import estimate_extraction
+
+    estimate = estimate_extraction(request, tell=say)
+    if as_json:
+        print_json(estimate.to_json())
+    else:
+        for line in estimate.lines():
+            result(line)
+        say(RESEARCH_USE)
 
 
 def _carry_out(

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from metastra.executor.pool import ProcessPool
 from metastra.executor.serial import Serial
-from metastra.executor.signs import beat, worker_number
+from metastra.executor.signs import beat, hear, relay, worker_number
 from metastra.executor.tasks import (
     Cause,
     Executor,
@@ -38,6 +38,8 @@ __all__ = [
     "Task",
     "TaskFunction",
     "beat",
+    "hear",
+    "relay",
     "with_limits",
     "worker_number",
 ]

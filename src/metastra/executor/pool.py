@@ -15,6 +15,7 @@ from metastra.executor.calls import check_tasks, function_name
 from metastra.executor.causes import died, failure_from_plain, out_of_time
 from metastra.executor.child import Child
 from metastra.executor.interrupt import graceful_interrupt
+from metastra.executor.signs import relay
 from metastra.executor.tasks import Cause, Failure, Limits, Result, Task, TaskFunction
 
 __all__ = ["Crew", "ProcessPool"]
@@ -233,9 +234,11 @@ class Crew:
         elif "unfit" in message:
             raise self._unfit(str(failure_from_plain(message["unfit"])))
         elif "beat" in message:
-            if self._pool.on_beat is not None and child.task is not None:
+            if child.task is not None:
                 done, total = message["beat"]
-                self._pool.on_beat(child.task.key, int(done), int(total))
+                relay(child.task.key, int(done), int(total))
+                if self._pool.on_beat is not None:
+                    self._pool.on_beat(child.task.key, int(done), int(total))
         elif child.task is not None:
             failure = message["failure"]
             result = Result(

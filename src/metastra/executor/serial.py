@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from metastra.executor.calls import call, check_tasks, function_name
 from metastra.executor.interrupt import graceful_interrupt
+from metastra.executor.signs import listen, relay
 from metastra.executor.tasks import Limits, Result, Task, TaskFunction
 
 __all__ = ["Serial"]
@@ -63,7 +65,8 @@ class Serial:
                 if interrupt.asked:
                     raise KeyboardInterrupt
                 begun_s = time.monotonic()
-                value, failure = call(function, task.payload, limits=Limits())
+                with listen(partial(relay, task.key)):
+                    value, failure = call(function, task.payload, limits=Limits())
                 yield Result(
                     key=task.key,
                     value=value,

@@ -1,4 +1,8 @@
-"""What a task and its pool tell each other: signs of life, and which worker this is."""
+"""What a task and its pool tell each other: signs of life, and which worker this is.
+
+A task calls `beat`; its executor gives the numbers on with `relay`, under the task's key; who wants
+to know how far the tasks are listens with `hear`, around the going through of the results.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["WORKER", "beat", "listen", "worker_number"]
+__all__ = ["WORKER", "beat", "hear", "listen", "relay", "worker_number"]
 
 WORKER = "METASTRA_WORKER"
 """Variable of the environment that numbers the workers of a pool."""
 
 Listener = Callable[[int, int], None]
 
+Hearer = Callable[[str, int, int], None]
+
+_HEARER: ContextVar[Hearer | None] = ContextVar("metastra_relay", default=None)
 _LISTENER: ContextVar[Listener | None] = ContextVar("metastra_beat", default=None)
 
 
@@ -74,3 +81,42 @@ def listen(listener: Listener) -> Iterator[None]:
         yield
     finally:
         _LISTENER.reset(token)
+
+
+def relay(key: str, done: int, total: int) -> None:
+    """Give a beat of a task on to whoever listens; for executors.
+
+    Parameters
+    ----------
+    key : str
+        Of the task.
+    done, total : int
+        As `beat` was given them.
+    """
+    hearer = _HEARER.get()
+    if hearer is not None:
+        hearer(key, done, total)
+
+
+@contextmanager
+def hear(hearer: Hearer) -> Iterator[None]:
+    """Hear how far the tasks are that an executor runs inside the block.
+
+    Parameters
+    ----------
+    hearer : callable
+        Gets the key of a task and the two numbers of each of its beats.
+
+    Examples
+    --------
+    >>> heard = []
+    >>> with hear(lambda *told: heard.append(told)):
+    ...     relay("a", 1, 2)
+    >>> heard
+    [('a', 1, 2)]
+    """
+    token = _HEARER.set(hearer)
+    try:
+        yield
+    finally:
+        _HEARER.reset(token)

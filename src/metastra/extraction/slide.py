@@ -33,7 +33,7 @@ from metastra.tissue.geojson import read_region_file, region_digest
 from metastra.tissue.quality import MEASURES_VERSION, assess
 from metastra.tissue.rules import TILE_RULES, tile_codes
 
-__all__ = ["QUALITY_RULE", "extract_slide", "extract_task"]
+__all__ = ["QUALITY_RULE", "choose_tiles", "extract_slide", "extract_task"]
 
 QUALITY_RULE: dict[str, Any] = {"measures": MEASURES_VERSION, "tiles": asdict(TILE_RULES)}
 """How tiles fall out; part of the features' key."""
@@ -138,7 +138,7 @@ def _make(
         beat()
         quality = _quality(job, slide, slide_digest)
         beat()
-        kept, dropped = _choose(quality, grid, turned=turned)
+        kept, dropped = choose_tiles(quality, grid, turned=turned)
     excluded = _excluded(quality, len(kept), len(grid), turned=turned)
     reading = reading_of(slide, kept) if len(kept) else ""
     encoders = [_encoder(work.job.choice) for work in works]
@@ -222,10 +222,27 @@ def _quality(job: SlideJob, slide: Slide, slide_digest: str) -> StoredQuality:
     return StoredQuality(maps=found.maps, codes=found.codes, assessable=found.assessable)
 
 
-def _choose(
-    quality: StoredQuality, grid: TileGrid, *, turned: bool
+def choose_tiles(
+    quality: StoredQuality, grid: TileGrid, *, turned: bool = False
 ) -> tuple[TileGrid, dict[str, int]]:
-    """Keep the tiles that nothing speaks against; none of a slide that is not to be used."""
+    """Keep the tiles that nothing speaks against; none of a slide that is not to be used.
+
+    Parameters
+    ----------
+    quality : StoredQuality
+        Of the slide.
+    grid : TileGrid
+        All its tiles.
+    turned : bool
+        Whether a reviewer turned the verdict round.
+
+    Returns
+    -------
+    kept : TileGrid
+        In the order of the grid.
+    dropped : dict of str to int
+        Tiles that fell out, by code.
+    """
     if not len(grid):
         return grid, {}
     codes = tile_codes(quality.maps.tile_fractions(grid.boxes_px0))

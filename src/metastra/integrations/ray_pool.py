@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from metastra.errors import ConfigError, MissingExtra, ResourceError
-from metastra.executor import Cause, Failure, Limits, Result, Task, TaskFunction
+from metastra.executor import Cause, Failure, Limits, Result, Task, TaskFunction, relay
 from metastra.executor.calls import check_tasks, function_name
 from metastra.executor.causes import failure_from_plain
 from metastra.executor.interrupt import graceful_interrupt
@@ -272,8 +272,9 @@ class _Fleet:
 
     def _take(self, worker: _Worker, task: Task, message: dict[str, Any]) -> Iterator[Result]:
         if "beat" in message:
+            done, total = message["beat"]
+            relay(task.key, int(done), int(total))
             if self._pool.on_beat is not None:
-                done, total = message["beat"]
                 self._pool.on_beat(task.key, int(done), int(total))
         elif "unfit" in message:
             raise ResourceError(f"on the cluster: {message['unfit']}")

@@ -7,8 +7,10 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from metastra.encoders.choice import EncoderChoice
+from metastra.encoders.encoder import EncoderCard
 from metastra.errors import ConfigError
 from metastra.executor import Executor, ProcessPool, with_limits
 from metastra.extraction.batch import SlideFate, extract_all
@@ -17,16 +19,19 @@ from metastra.extraction.naming import name_slides
 from metastra.extraction.quarantine import Quarantine
 from metastra.extraction.shard import Shard
 from metastra.pipeline.encoders_chosen import limits_for, settled
+from metastra.pipeline.extract_record import spent
 from metastra.pipeline.extract_summary import ExtractSummary, leave_manifest
 from metastra.pipeline.qc_review import not_met, review_of
+from metastra.pipeline.run_record import run_kept
 from metastra.pipeline.several_encoders import TileGroup, passes_told, tile_groups
 from metastra.pipeline.slide_regions import regions_of
 from metastra.slides.folders import folders_not_entered, slide_files
 from metastra.slides.resolution import require_mpp
 from metastra.storage import hold, sweep_orphans
+from metastra.tiles.grid import TileSpec
 from metastra.tissue.geojson import RegionOrigin
 
-__all__ = ["ExtractRequest", "extract"]
+__all__ = ["ExtractRequest", "extract", "planned"]
 
 _ORPHAN_AGE_S = 3600.0
 """Of a half file beside which other workers may be at work."""
@@ -100,6 +105,22 @@ class ExtractRequest:
         """All encoders."""
         return (self.choice, *self.also)
 
+    def told(self) -> dict[str, Any]:
+        """Say what was asked for.
+
+        Returns
+        -------
+        dict
+            Plain values, without paths.
+        """
+        plain = ("target_mpp", "tile_px", "slide_mpp", "workers", "memory_bytes", "retry_failed")
+        return {
+            "encoders": [{"name": one.name, "engine": one.engine} for one in self.choices],
+            **{name: getattr(self, name) for name in plain},
+            "regions": self.region is not None,
+            "shard": None if self.shard is None else str(self.shard),
+        }
+
     def pool(self, given: Executor | None, tell: Callable[[str], None] | None) -> Executor:
         """Make the executor.
 
@@ -160,16 +181,7 @@ def extract(
     KeyboardInterrupt
         After Ctrl-C, when the slides at work are finished and the summary is written.
     """
-    require_mpp(request.slide_mpp)
-    if tell is not None and (note := folders_not_entered(request.slides)):
-        tell(note)
-    choices = [settled(one, tell=tell) for one in request.choices]
-    cards = [one.card() for one in choices]
-    specs = [spec_for(card, request.target_mpp, request.tile_px) for card in cards]
-    groups = tile_groups(list(zip(choices, specs, strict=True)))
-    if tell is not None and request.also:
-        tell(passes_told(groups))
-    jobs = _jobs(request, groups)
+    cards, specs, jobs = planned(request, tell)
     fates: dict[str, SlideFate] = {}
     (card, spec), *others = zip(cards, specs, strict=True)
 
@@ -190,17 +202,58 @@ def extract(
         retry=request.retry_failed,
         tell=tell,
     )
-    with hold(request.out, wait_s=request.wait_s, shared=request.shard is not None):
+    with (
+        hold(request.out, wait_s=request.wait_s, shared=request.shard is not None),
+        run_kept(request.out, "extract", request.told()) as log,
+    ):
         sweep_orphans(request.out, older_than_s=0 if request.shard is None else _ORPHAN_AGE_S)
         with contextlib.ExitStack() as last:
             last.callback(lambda: leave_manifest(summary()))
             for fate in extract_all(executor, jobs):
                 fates[fate.job.key] = fate
+        log.found |= spent(summary())
+        log.said = summary().lines()
     digests = [fate.outcome.slide_digest for fate in fates.values() if fate.outcome is not None]
     unknown = not_met(review_of(request.review, request.out), digests)
     if tell is not None and unknown:
         tell(unknown)
     return summary()
+
+
+def planned(
+    request: ExtractRequest, tell: Callable[[str], None] | None = None
+) -> tuple[list[EncoderCard], list[TileSpec], list[SlideJob]]:
+    """Say what there is to be done.
+
+    Parameters
+    ----------
+    request : ExtractRequest
+        What is to be extracted.
+    tell : callable, optional
+        As for `extract`.
+
+    Returns
+    -------
+    cards, specs : list of EncoderCard, list of TileSpec
+        Of each encoder.
+    jobs : list of SlideJob
+        A pass over a slide each.
+
+    Raises
+    ------
+    DataError, ConfigError
+        As `extract`.
+    """
+    require_mpp(request.slide_mpp)
+    if tell is not None and (note := folders_not_entered(request.slides)):
+        tell(note)
+    choices = [settled(one, tell=tell) for one in request.choices]
+    cards = [one.card() for one in choices]
+    specs = [spec_for(card, request.target_mpp, request.tile_px) for card in cards]
+    groups = tile_groups(list(zip(choices, specs, strict=True)))
+    if tell is not None and request.also:
+        tell(passes_told(groups))
+    return cards, specs, _jobs(request, groups)
 
 
 def _jobs(request: ExtractRequest, groups: Sequence[TileGroup]) -> list[SlideJob]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from metastra.encoders.choice import EncoderChoice
 from metastra.errors import IntegrityError
 from metastra.extraction.batch import SlideFate, extract_all
 from metastra.extraction.job import SlideJob, spec_for
@@ -25,6 +26,7 @@ from metastra.storage import (
     read_product_json,
     value_parent,
 )
+from metastra.tiles.grid import TileSpec
 
 __all__ = [
     "extract_slides",
@@ -32,6 +34,7 @@ __all__ = [
     "features_files",
     "features_lost",
     "features_recipe_of_stage",
+    "slide_jobs",
 ]
 
 _INDEX = "features.json"
@@ -130,11 +133,36 @@ def extract_slides(work: Workshop, slides: Sequence[StudySlide]) -> dict[str, Sl
     ConfigError, ResourceError, IntegrityError, KeyboardInterrupt
         As `features_files`.
     """
+    executor = work.careful("extract", limits_for(study_choice(work.opened.study)))
+    return {fate.job.name: fate for fate in extract_all(executor, slide_jobs(work, slides))}
+
+
+def slide_jobs(work: Workshop, slides: Sequence[StudySlide]) -> list[SlideJob]:
+    """Say what is to be done for slides of a study.
+
+    Parameters
+    ----------
+    work : Workshop
+        The study at work.
+    slides : sequence of StudySlide
+        Some or all.
+
+    Returns
+    -------
+    list of SlideJob
+        In the order of the slides.
+
+    Raises
+    ------
+    ConfigError
+        If the tiling is not the encoder's, or its weights are not here.
+    """
     decisions = review_of(None, work.opened.run_dir)
     overridden = tuple(sorted(one.slide for one in decisions if one.override))
-    jobs = [_job(work, slide, overridden) for slide in slides]
-    executor = work.careful("extract", limits_for(study_choice(work.opened.study)))
-    return {fate.job.name: fate for fate in extract_all(executor, jobs)}
+    choice = study_choice(work.opened.study, work.opened.run_dir)
+    section = work.opened.study.slides
+    spec = spec_for(choice.card(), section.target_mpp, section.tile_px)
+    return [_job(work, slide, choice, spec, overridden) for slide in slides]
 
 
 def features_failed(work: Workshop) -> int:
@@ -183,10 +211,13 @@ def features_lost(work: Workshop) -> tuple[str, ...]:
     return (f"{len(lost)} feature files are missing or changed",) if lost else ()
 
 
-def _job(work: Workshop, slide: StudySlide, overridden: tuple[str, ...]) -> SlideJob:
-    section = work.opened.study.slides
-    choice = study_choice(work.opened.study, work.opened.run_dir)
-    spec = spec_for(choice.card(), section.target_mpp, section.tile_px)
+def _job(
+    work: Workshop,
+    slide: StudySlide,
+    choice: EncoderChoice,
+    spec: TileSpec,
+    overridden: tuple[str, ...],
+) -> SlideJob:
     return SlideJob(
         path=str(slide.path),
         name=slide.name,

@@ -8,9 +8,11 @@ from typing import Any
 from metastra.bundle.writing import refuse_locked
 from metastra.errors import ConfigError, DataError, IntegrityError, NotEstimable
 from metastra.executor import Executor
+from metastra.pipeline.estimate_run import estimate_study
 from metastra.pipeline.locked_bundle import is_locked, locked_refusal, refusal_words
 from metastra.pipeline.opening import OpenedStudy
 from metastra.pipeline.page import page_bytes
+from metastra.pipeline.run_record import RunLog, run_kept
 from metastra.pipeline.run_summary import RunSummary, StageResult
 from metastra.pipeline.stages import STAGES
 from metastra.pipeline.stages_slides import DECISIONS, require_learner
@@ -55,7 +57,7 @@ def run_study(
     only : str, optional
         One stage; what it needs must be there.
     dry_run : bool
-        Only say what would run and why.
+        Only say what would run and why, and what it will take; a few slides are measured for that.
     redraw : bool
         Draw the folds anew, which nothing else does.
     workers : int
@@ -100,13 +102,18 @@ def run_study(
     if dry_run:
         results = _would_run(work, stages, chosen)
         return RunSummary(
-            study=opened.study.study.name, run_dir=opened.run_dir, results=results, dry=True
+            study=opened.study.study.name,
+            run_dir=opened.run_dir,
+            results=results,
+            dry=True,
+            estimate=estimate_study(work, results),
         )
     require_learner(work, chosen)
-    with hold(opened.run_dir):
+    asked = {"only": only, "redraw": redraw, "workers": workers, "retry_failed": retry_failed}
+    with hold(opened.run_dir), run_kept(opened.run_dir, "run", asked) as log:
         sweep_orphans(opened.run_dir, older_than_s=_ORPHAN_AGE_S)
         try:
-            results = _run_all(work, stages, chosen)
+            results = _run_all(work, stages, chosen, log)
         except DataError:
             if work.report.cohort is None:
                 write_bytes(opened.run_dir / _REFUSED_PAGE, page_bytes(work.report))
@@ -114,6 +121,8 @@ def run_study(
         (opened.run_dir / _REFUSED_PAGE).unlink(missing_ok=True)
         summary = RunSummary(study=opened.study.study.name, run_dir=opened.run_dir, results=results)
         write_bytes(opened.run_dir / RUN_FILE, json_bytes(_decided(work, summary)))
+        log.found |= {"patients": len(work.cohort), **summary.to_json()}
+        log.said = summary.lines()
     return summary
 
 
@@ -129,12 +138,13 @@ def _chosen(stages: Sequence[Stage], only: str | None) -> frozenset[str]:
 
 
 def _run_all(
-    work: Workshop, stages: Sequence[Stage], chosen: frozenset[str]
+    work: Workshop, stages: Sequence[Stage], chosen: frozenset[str], log: RunLog
 ) -> tuple[StageResult, ...]:
     results: list[StageResult] = []
     absent: set[str] = set()
     for stage in track(stages, label="run", unit="stage"):
-        result = _run(work, stage, chosen, absent)
+        with log.stage(stage.name):
+            result = _run(work, stage, chosen, absent)
         if stage.name in chosen:
             _note(work, result)
         if stage.name in chosen and result.digest is None:

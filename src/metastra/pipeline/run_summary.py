@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from metastra.pipeline.estimate import Estimate
 from metastra.pipeline.model_lines import model_lines
 
 __all__ = ["RunSummary", "StageResult"]
@@ -50,12 +51,15 @@ class RunSummary:
         In the order of the stages.
     dry : bool
         Whether nothing was changed.
+    estimate : Estimate or None
+        Of a dry run: time and disk.
     """
 
     study: str
     run_dir: Path
     results: tuple[StageResult, ...]
     dry: bool = False
+    estimate: Estimate | None = None
 
     @property
     def n_failed(self) -> int:
@@ -81,6 +85,7 @@ class RunSummary:
             why = f"  ({'; '.join(item.reasons)})" if item.reasons else ""
             failed = f", {item.failed} failed" if item.failed else ""
             lines.append(f"{item.stage:<{width}}  {item.done}{failed}{why}")
+        lines += [] if self.estimate is None else self.estimate.lines()
         if not self.dry and any(item.stage == "evaluation" for item in self.results):
             lines += model_lines(self.run_dir)
         for what, name in (("report", "index.html"), ("validation", "validation.html")):
@@ -110,4 +115,5 @@ class RunSummary:
                 }
                 for item in self.results
             ],
+            **({} if self.estimate is None else {"estimate": self.estimate.to_json()}),
         }

@@ -1,0 +1,102 @@
+"""Thousands of slides through the scheduler: what one costs does not grow with their number."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from metastra.executor import Result
+from metastra.extraction.batch import extract_all
+from metastra.extraction.job import SlideJob
+from metastra.extraction.quarantine import Quarantine
+from metastra.pipeline.extract import ExtractRequest, extract
+
+OUTCOME = {
+    "made": True,
+    "n_tiles": 12,
+    "n_grid": 20,
+    "dropped": {"QC001": 8},
+    "excluded": "",
+    "slide_digest": "1d" * 32,
+    "mpp": [0.5, 0.5],
+    "mpp_source": "file",
+    "reading": "direct",
+    "codes": [{"code": "QC001", "found": "x" * 400}],
+    "also": [],
+    "seconds": {"digest": 0.1, "quality": 0.2, "waiting": 0.3, "encoding": 0.4, "writing": 0.5},
+}
+
+
+class Canned:
+    """Workers that have everything ready: what is left is the scheduler."""
+
+    def run(self, _function, tasks):
+        for number, task in enumerate(tasks):
+            value = {**OUTCOME, "name": task.key, "digest": f"{number:064d}"}
+            yield Result(key=task.key, value=value, wall_s=0.1, peak_bytes=1)
+
+
+class Counting:
+    """Counts how often files are looked at or folders listed."""
+
+    NAMES = ("stat", "open", "iterdir", "rglob", "glob")
+
+    def __init__(self, monkeypatch):
+        self.calls = dict.fromkeys(self.NAMES, 0)
+        for name in self.NAMES:
+            monkeypatch.setattr(Path, name, self._counted(name, getattr(Path, name)))
+
+    def _counted(self, name, real):
+        def call(path, *given, **named):
+            self.calls[name] += 1
+            return real(path, *given, **named)
+
+        return call
+
+
+def counted(folder, count, monkeypatch):
+    slides = folder / f"in{count}"
+    slides.mkdir()
+    for number in range(count):
+        (slides / f"s{number:05d}.tif").write_bytes(b"x")
+    with monkeypatch.context() as patched:
+        counting = Counting(patched)
+        request = ExtractRequest(slides=(slides,), out=folder / f"out{count}")
+        summary = extract(request, executor=Canned())
+    assert summary.counts["done"] == count
+    return counting.calls
+
+
+@pytest.mark.slow
+def test_files_looked_at_grow_with_the_slides_and_no_faster(tmp_path, monkeypatch):
+    """From 200 slides to 2,000: ten times the looks at files, and not one more folder listed."""
+    few, many = (counted(tmp_path, count, monkeypatch) for count in (200, 2_000))
+    assert many["stat"] <= 10 * few["stat"] + 50
+    assert many["open"] <= 10 * few["open"] + 50
+    for listing in ("iterdir", "rglob", "glob"):
+        assert many[listing] == few[listing] <= 5
+
+
+@pytest.mark.slow
+def test_what_is_kept_of_a_slide_is_a_few_kilobytes(tmp_path):
+    """What was found on a slide and its pixels stay with the workers."""
+    jobs = [
+        SlideJob(path=f"in/s{n}.tif", name=f"s{n}", folder=str(tmp_path), encoder="morphology")
+        for n in range(2_000)
+    ]
+    careful = Quarantine(executor=Canned(), folder=tmp_path, step="extract")
+    kept, marks = [], {}
+    tracemalloc.start()
+    try:
+        for fate in extract_all(careful, jobs):
+            kept.append(fate)
+            if len(kept) in (500, 1_000, 1_999):
+                marks[len(kept)] = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    first, last = marks[1_000] - marks[500], marks[1_999] - marks[1_000]
+    assert last / 999 < 4_000
+    assert last / 999 < 1.3 * first / 500
+    assert all(fate.outcome.codes == () for fate in kept)
