@@ -35,6 +35,7 @@ __all__ = ["RayPool", "connected"]
 _START_S = 300.0
 _LOOK_EVERY_S = 2.0
 _KNOCK_S = 10.0
+_PORTS = 65_536
 _MOST_LOST_STARTS = 8
 
 
@@ -52,8 +53,10 @@ def connected(address: str) -> Iterator[None]:
     MissingExtra
         If Ray is not installed.
     ConfigError
-        If there is no cluster.
+        If there is no cluster, or the address is of another kind: ``local``, for instance, would
+        start one.
     """
+    _require_address(address)
     # as a client we report nothing about ourselves; the cluster's own setting is its owner's
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ray = _ray()
@@ -329,10 +332,21 @@ class _Fleet:
             self._ray.kill(worker.actor)
 
 
+def _require_address(address: str) -> None:
+    """Let nothing through that Ray would take as leave to start a cluster of its own."""
+    host, colon, port = address.rpartition(":")
+    named = bool(host and colon) and port.isdecimal() and 0 < int(port) < _PORTS
+    if address != "auto" and (not named or "/" in host):
+        raise ConfigError(
+            f"--ray {address!r} is no address of a cluster; expected HOST:PORT of its head, or "
+            "auto on one of its machines"
+        )
+
+
 def _knock(address: str) -> None:
     """Find out within seconds that nobody answers, for which Ray takes many minutes."""
     host, colon, port = address.rpartition(":")
-    if colon and port.isdecimal() and "/" not in host:
+    if colon:
         socket.create_connection((host, int(port)), timeout=_KNOCK_S).close()
 
 
