@@ -39,8 +39,8 @@ class Cluster:
         self.join()
 
     def join(self) -> None:
-        """One more node."""
-        self._node("--address", self.address)
+        """One more node; the head has nothing that encoders could take."""
+        self._node("--address", self.address, "--resources", '{"encoder": 1}')
         self._until(len(self.nodes))
 
     def lose(self, number: int) -> None:

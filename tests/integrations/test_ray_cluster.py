@@ -16,16 +16,18 @@ from pathlib import Path
 
 import pytest
 
+from encoders.tiny_weights import tiny_weights
 from extraction.small_slides import write_slide
 from integrations.ray_cluster import RAY, Cluster, free_port
 from integrations.ray_tasks import doubled, hostile, marked
 from metastra.digest import digest_file
 from metastra.errors import ConfigError, MissingExtra
-from metastra.executor import Cause, Limits, Task, with_limits
+from metastra.executor import Cause, Limits, Serial, Task, with_limits
 from metastra.executor.calls import echo
 from metastra.extraction.quarantine import Quarantine
 from metastra.integrations import ray_pool
 from metastra.integrations.ray_pool import RayPool, connected
+from metastra.pipeline.extract import ExtractRequest, extract
 
 pytestmark = [
     pytest.mark.slow,
@@ -161,7 +163,7 @@ def test_slides_become_the_same_bytes_as_at_home_and_a_second_run_does_nothing(c
         write_slide(slides / f"s{number}.tif", side=500 + 60 * number)
     (slides / "bad.tif").write_bytes(b"II*\0 no slide")
 
-    def extract(out, *options):
+    def by_command(out, *options):
         command = [sys.executable, "-m", "metastra", "extract", "slides", "--out", out, "--json"]
         return subprocess.run(
             [*command, *options],
@@ -172,7 +174,7 @@ def test_slides_become_the_same_bytes_as_at_home_and_a_second_run_does_nothing(c
             check=False,
         )
 
-    home, away = extract("home"), extract("away", "--ray", cluster.address)
+    home, away = by_command("home"), by_command("away", "--ray", cluster.address)
     assert (home.returncode, away.returncode) == (4, 4), away.stderr
     told = json.loads(away.stdout)
     assert told["counts"] == json.loads(home.stdout)["counts"]
@@ -182,13 +184,34 @@ def test_slides_become_the_same_bytes_as_at_home_and_a_second_run_does_nothing(c
     for name in names:
         assert digest_file(tmp_path / "away" / name) == digest_file(tmp_path / "home" / name)
     stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "away").glob("*.h5")}
-    again = extract("away", "--ray", cluster.address)
+    again = by_command("away", "--ray", cluster.address)
     assert again.returncode == 4
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
 
-    both = extract("both", "--ray", cluster.address, "--shard", "1/2")
+    both = by_command("both", "--ray", cluster.address, "--shard", "1/2")
     assert both.returncode == 2
     assert "--ray does not go with --shard" in json.loads(both.stdout)["error"]
+
+
+def test_one_process_holds_the_encoder_and_all_machines_read_for_it(pool, tmp_path):
+    """As for a GPU, here for a resource of the test; what it gives is what each would give."""
+    slides = [write_slide(tmp_path / f"s{n}.tif", side=460 + 40 * n) for n in range(3)]
+    pool = replace(pool, folder=tmp_path, held={"torch-float32": "encoder"})
+    asked = ExtractRequest(
+        slides=tuple(slides),
+        out=tmp_path / "away",
+        encoder="tiny",
+        weights=tiny_weights(tmp_path / "tiny"),
+        engine="torch-float32",
+    )
+    away = extract(asked, executor=pool)
+    assert away.counts["done"] == 3
+    home = extract(replace(asked, out=tmp_path / "home"), executor=Serial())
+    assert home.counts["done"] == 3
+    for path in (tmp_path / "home").glob("*.h5"):
+        assert digest_file(path) == digest_file(tmp_path / "away" / path.name)
+    # where the encoder is held no child has loaded torch
+    assert max(fate.peak_bytes for fate in away.fates) < 400e6
 
 
 def test_machines_that_differ_are_refused_by_name(pool, monkeypatch):

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from metastra.executor.pool import ProcessPool
 from metastra.executor.serial import Serial
-from metastra.executor.signs import beat, hear, relay, worker_number
+from metastra.executor.signs import answers, ask, beat, hear, relay, worker_number
 from metastra.executor.tasks import (
     Cause,
     Executor,
@@ -37,6 +37,8 @@ __all__ = [
     "Serial",
     "Task",
     "TaskFunction",
+    "answers",
+    "ask",
     "beat",
     "hear",
     "relay",

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from metastra.executor.signs import WORKER
@@ -44,6 +44,8 @@ class Child:
         How many threads numerical libraries may start in it.
     number : int
         Which of its pool it is, from 0.
+    answers : collection of str
+        Subjects of its questions that are answered.
 
     Attributes
     ----------
@@ -57,7 +59,15 @@ class Child:
         When its task began and when it last gave a sign of life, on the monotonic clock.
     """
 
-    def __init__(self, function: str, limits: Limits, *, threads: int, number: int = 0) -> None:
+    def __init__(
+        self,
+        function: str,
+        limits: Limits,
+        *,
+        threads: int,
+        number: int = 0,
+        answers: Collection[str] = (),
+    ) -> None:
         self._limits = limits
         self._frames = Frames()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
@@ -81,7 +91,8 @@ class Child:
             )
         self.channel.settimeout(_SEND_S)
         with contextlib.suppress(OSError):
-            self.channel.sendall(pack({"function": function, "memory_bytes": limits.memory_bytes}))
+            orders = {"function": function, "memory_bytes": limits.memory_bytes}
+            self.channel.sendall(pack({**orders, "answers": list(answers)}))
 
     def give(self, task: Task) -> bool:
         """Hand a task over.
@@ -103,6 +114,19 @@ class Child:
         self.task, self.taken = task, False
         self.begun_s = self.sign_s = time.monotonic()
         return True
+
+    def answer(self, value: Any) -> None:
+        """Answer the question it waits with.
+
+        Parameters
+        ----------
+        value : plain values
+            The answer.
+        """
+        # a process that is gone is noticed when its channel is read
+        with contextlib.suppress(OSError):
+            self.channel.sendall(pack({"answer": value}))
+        self.sign_s = time.monotonic()
 
     def hear(self) -> Iterator[dict[str, Any] | None]:
         """Read what has come; the channel has something.

@@ -6,7 +6,7 @@ import contextlib
 import selectors
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +44,8 @@ class ProcessPool:
         Told what will happen when Ctrl-C is pressed.
     on_beat : callable, optional
         Gets the key of a task and the two numbers of each `metastra.executor.beat`.
+    on_ask : mapping of str to callable
+        By subject, who answers the questions of tasks (`metastra.executor.ask`), one at a time.
 
     Raises
     ------
@@ -63,6 +65,7 @@ class ProcessPool:
     threads: int = 1
     tell: Callable[[str], None] | None = None
     on_beat: Callable[[str, int, int], None] | None = None
+    on_ask: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.workers < 1 or self.threads < 1:
@@ -165,6 +168,7 @@ class Crew:
                 self._pool.limits,
                 threads=self._pool.threads,
                 number=len(self._children),
+                answers=tuple(self._pool.on_ask),
             )
             self._children.add(child)
             self._selector.register(child.channel, selectors.EVENT_READ, child)
@@ -233,6 +237,9 @@ class Crew:
             child.taken = True
         elif "unfit" in message:
             raise self._unfit(str(failure_from_plain(message["unfit"])))
+        elif "ask" in message:
+            subject, question = message["ask"]
+            child.answer(self._pool.on_ask[subject](question))
         elif "beat" in message:
             if child.task is not None:
                 done, total = message["beat"]

@@ -1,17 +1,29 @@
-"""What a task and its pool tell each other: signs of life, and which worker this is.
+"""What a task and its pool tell each other: signs of life, questions, and which worker this is.
 
 A task calls `beat`; its executor gives the numbers on with `relay`, under the task's key; who wants
-to know how far the tasks are listens with `hear`, around the going through of the results.
+to know how far the tasks are listens with `hear`, around the going through of the results.  What a
+task cannot do itself it asks its pool with `ask`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
-__all__ = ["WORKER", "beat", "hear", "listen", "relay", "worker_number"]
+__all__ = [
+    "WORKER",
+    "answered",
+    "answers",
+    "ask",
+    "beat",
+    "hear",
+    "listen",
+    "relay",
+    "worker_number",
+]
 
 WORKER = "METASTRA_WORKER"
 """Variable of the environment that numbers the workers of a pool."""
@@ -19,9 +31,11 @@ WORKER = "METASTRA_WORKER"
 Listener = Callable[[int, int], None]
 
 Hearer = Callable[[str, int, int], None]
+Asker = Callable[[Any], Any]
 
 _HEARER: ContextVar[Hearer | None] = ContextVar("metastra_relay", default=None)
 _LISTENER: ContextVar[Listener | None] = ContextVar("metastra_beat", default=None)
+_ASKERS: ContextVar[Mapping[str, Asker]] = ContextVar("metastra_ask", default={})  # noqa: B039
 
 
 def beat(done: int = 0, total: int = 0) -> None:
@@ -120,3 +134,77 @@ def hear(hearer: Hearer) -> Iterator[None]:
         yield
     finally:
         _HEARER.reset(token)
+
+
+def answers(subject: str) -> bool:
+    """Say whether the pool of the present task answers questions about a subject.
+
+    Parameters
+    ----------
+    subject : str
+        A word that the pool and the task agree on.
+
+    Returns
+    -------
+    bool
+        False outside an executor.
+
+    Examples
+    --------
+    >>> answers("weather")
+    False
+    """
+    return subject in _ASKERS.get()
+
+
+def ask(subject: str, question: Any) -> Any:
+    """Ask the pool of the present task, and wait for the answer.
+
+    Parameters
+    ----------
+    subject : str
+        One that the pool answers.
+    question : plain values
+        As a task's payload.
+
+    Returns
+    -------
+    plain values
+        The answer.
+
+    Raises
+    ------
+    LookupError
+        If nobody answers that here.
+
+    Examples
+    --------
+    >>> with answered({"sum": sum}):
+    ...     ask("sum", [1, 2])
+    3
+    """
+    if subject not in _ASKERS.get():
+        raise LookupError(f"the pool of this task answers nothing about {subject!r}")
+    return _ASKERS.get()[subject](question)
+
+
+@contextmanager
+def answered(askers: Mapping[str, Asker]) -> Iterator[None]:
+    """Answer the questions of the block.
+
+    Parameters
+    ----------
+    askers : mapping of str to callable
+        By subject, from what `ask` was given to what it gives back.
+
+    Examples
+    --------
+    >>> with answered({"length": len}):
+    ...     ask("length", [1, 2])
+    2
+    """
+    token = _ASKERS.set(askers)
+    try:
+        yield
+    finally:
+        _ASKERS.reset(token)

@@ -16,12 +16,13 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from metastra.executor.calls import call, function_named
 from metastra.executor.causes import failure_of, failure_to_plain
-from metastra.executor.signs import listen
+from metastra.executor.signs import answered, listen
 from metastra.executor.tasks import Cause, Limits, TaskFunction
 from metastra.executor.wire import Frames, pack
 
@@ -52,9 +53,13 @@ def work(descriptor: int, *, parent: int) -> None:
         function = _prepare(channel, orders, limits)
         if function is None:
             return
-        for task in messages:
-            if not _serve(channel, function, task, limits):
-                return
+        askers = {
+            subject: partial(_ask, channel, messages, subject) for subject in orders["answers"]
+        }
+        with answered(askers):
+            for task in messages:
+                if not _serve(channel, function, task, limits):
+                    return
 
 
 def _prepare(
@@ -96,6 +101,11 @@ def _serve(
     }
     channel.sendall(pack(answer))
     return failure is None or failure.cause is not Cause.MEMORY
+
+
+def _ask(channel: socket.socket, messages: Iterator[Any], subject: str, question: Any) -> Any:
+    channel.sendall(pack({"ask": [subject, question]}))
+    return next(messages)["answer"]
 
 
 def _messages(channel: socket.socket) -> Iterator[Any]:

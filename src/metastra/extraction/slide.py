@@ -13,6 +13,7 @@ import numpy as np
 from metastra.digest import digest_value
 from metastra.encoders.choice import EncoderChoice
 from metastra.encoders.encoder import Encoder, EncoderCard
+from metastra.encoders.held import HeldEncoder, is_held
 from metastra.executor import beat
 from metastra.extraction.digests import noted_digest
 from metastra.extraction.job import SlideJob
@@ -314,6 +315,10 @@ def _standing(work: _Work, grid: TileGrid, slide_digest: str, mpp_source: str) -
     )
 
 
-@cache
 def _encoder(choice: EncoderChoice) -> Encoder:
+    return HeldEncoder(choice) if is_held(choice) else _made(choice)
+
+
+@cache
+def _made(choice: EncoderChoice) -> Encoder:
     return choice.make()

@@ -1,6 +1,6 @@
-"""What metastra runs on a machine of a Ray cluster: a child process under limits, and its answers.
+"""What metastra runs on a machine of a Ray cluster: tasks in a child process, and held encoders.
 
-This module does not import Ray: it is what Ray starts elsewhere.  Between machines go bytes in the
+This is what Ray starts elsewhere.  Between machines go bytes in the
 format of `metastra.executor.wire`, never objects.
 """
 
@@ -9,16 +9,19 @@ from __future__ import annotations
 import platform
 import socket
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from metastra.encoders.held import encode_asked
 from metastra.executor import Limits, ProcessPool, Result, Task
+from metastra.executor.calls import call
 from metastra.executor.causes import failure_to_plain
 from metastra.executor.pool import Crew
 from metastra.executor.wire import Frames, pack
 from metastra.version import VERSION
 
-__all__ = ["Node", "unpacked"]
+__all__ = ["Holder", "Node", "unpacked"]
 
 
 class Node:
@@ -32,14 +35,23 @@ class Node:
         Fields of the `Limits` of each task.
     threads : int
         How many threads numerical libraries may start.
+    holders : mapping
+        By engine, the actor (a `Holder`) that encodes with it.
     """
 
-    def __init__(self, function: str, limits: Mapping[str, Any], threads: int) -> None:
+    def __init__(
+        self,
+        function: str,
+        limits: Mapping[str, Any],
+        threads: int,
+        holders: Mapping[str, Any],
+    ) -> None:
         self._beats: list[tuple[int, int]] = []
         pool = ProcessPool(
             limits=Limits(**limits),
             threads=threads,
             on_beat=lambda _key, done, total: self._beats.append((done, total)),
+            on_ask={engine: partial(_asked, holder) for engine, holder in holders.items()},
         )
         self._crew = Crew(pool, function)
 
@@ -96,6 +108,33 @@ class Node:
                     yield pack({"result": _plain(result)})
         except OSError as error:
             yield pack({"unfit": str(error)})
+
+
+class Holder:
+    """The process that holds encoders, most often those of one GPU."""
+
+    def encode(self, packed: bytes) -> bytes:
+        """Encode a batch of tiles.
+
+        Parameters
+        ----------
+        packed : bytes
+            The packed question of a `metastra.encoders.held.HeldEncoder`.
+
+        Returns
+        -------
+        bytes
+            A packed mapping of ``value`` and ``failure``, one of which is None.
+        """
+        value, failure = call(encode_asked, unpacked(packed), limits=Limits())
+        told = None if failure is None else failure_to_plain(failure)
+        return pack({"value": value, "failure": told})
+
+
+def _asked(holder: Any, question: Mapping[str, Any]) -> dict[str, Any]:
+    import ray
+
+    return unpacked(ray.get(holder.encode.remote(pack(dict(question)))))
 
 
 def unpacked(data: bytes) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import secrets
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from metastra.executor.calls import check_tasks, function_name
 from metastra.executor.causes import failure_from_plain
 from metastra.executor.interrupt import graceful_interrupt
 from metastra.executor.wire import pack
-from metastra.integrations.ray_node import Node, unpacked
+from metastra.integrations.ray_node import Holder, Node, unpacked
 from metastra.storage import write_bytes
 from metastra.version import VERSION
 
@@ -95,6 +95,9 @@ class RayPool:
         Of each task, in a child process on its machine.
     threads : int
         How many threads numerical libraries may start in a worker.
+    held : mapping of str to str
+        Engines of encoders that processes of their own hold, and the resource of the cluster of
+        which each takes one: workers read tiles for them.
     tell : callable, optional
         Told which machines take part, and what will happen when Ctrl-C is pressed.
     on_beat : callable, optional
@@ -105,6 +108,7 @@ class RayPool:
     workers: int | None = None
     limits: Limits = field(default_factory=Limits)
     threads: int = 1
+    held: Mapping[str, str] = field(default_factory=lambda: {"torch-cuda-float16": "GPU"})
     tell: Callable[[str], None] | None = None
     on_beat: Callable[[str, int, int], None] | None = None
 
@@ -185,12 +189,13 @@ class _Fleet:
         self._pool, self._waiting, self._token = pool, waiting, token
         placed: Any = self._ray.remote(num_cpus=pool.threads, scheduling_strategy="SPREAD")
         actor = placed(Node)
+        self._holders = {engine: self._hold(name) for engine, name in pool.held.items()}
         self._new: Callable[[], Any] = lambda: actor.remote(
-            function, asdict(pool.limits), pool.threads
+            function, asdict(pool.limits), pool.threads, self._deal()
         )
         self._workers: list[_Worker] = []
         self._machines: set[str] = set()
-        self._lost_starts = 0
+        self._lost_starts = self._n_dealt = 0
         self._looked_s, self._slots = float("-inf"), 0
 
     def hire(self, *, stopping: bool) -> bool:
@@ -223,8 +228,26 @@ class _Fleet:
     def dismiss(self) -> None:
         """End all workers, and with each the child process that it has."""
         for worker in self._workers:
-            self._end(worker)
+            self._kill(worker.actor)
         self._workers.clear()
+        for holder in [one for holders in self._holders.values() for one in holders]:
+            self._kill(holder)
+
+    def _hold(self, resource: str) -> list[Any]:
+        """Start a process for each unit of a resource; Ray starts one again that is lost."""
+        units = int(self._ray.cluster_resources().get(resource, 0))
+        needs = {"num_gpus": 1} if resource == "GPU" else {"resources": {resource: 1}}
+        started: Any = self._ray.remote(max_restarts=-1, num_cpus=0, **needs)
+        return [started(Holder).remote() for _ in range(units)]
+
+    def _deal(self) -> dict[str, Any]:
+        """Give a new worker one holder of each engine, in turn."""
+        self._n_dealt += 1
+        return {
+            engine: holders[self._n_dealt % len(holders)]
+            for engine, holders in self._holders.items()
+            if holders
+        }
 
     def _most(self) -> int:
         """Count the workers that may be: machines come and go."""
@@ -296,7 +319,7 @@ class _Fleet:
     def _lose(self, worker: _Worker, error: Exception) -> Iterator[Result]:
         """Take leave of a worker; its task can be given again by whoever counts the tries."""
         self._workers.remove(worker)
-        self._end(worker)
+        self._kill(worker.actor)
         words = " ".join(str(error).split())[:2000]
         if worker.task is None:
             self._lost_starts += 1
@@ -327,9 +350,9 @@ class _Fleet:
                 "processors, and others may hold them; see `ray status`"
             )
 
-    def _end(self, worker: _Worker) -> None:
+    def _kill(self, actor: Any) -> None:
         with contextlib.suppress(self._ray.exceptions.RayError, ValueError):
-            self._ray.kill(worker.actor)
+            self._ray.kill(actor)
 
 
 def _require_address(address: str) -> None:
