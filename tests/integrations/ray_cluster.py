@@ -84,8 +84,12 @@ class Cluster:
             self._require_alive(until)
         with contextlib.ExitStack() as undo:
             if not ray.is_initialized():
-                ray.init(address=self.address, log_to_driver=False, logging_level=logging.ERROR)
                 undo.callback(ray.shutdown)
+            while not ray.is_initialized():
+                # the head answers before its own node is registered
+                with contextlib.suppress(ConnectionError):
+                    ray.init(self.address, log_to_driver=False, logging_level=logging.ERROR)
+                self._require_alive(until)
             while sum(node["Alive"] for node in ray.nodes()) != n_nodes:
                 self._require_alive(until)
 
