@@ -41,8 +41,8 @@ def table(folder: Path) -> list[dict[str, str]]:
 
 
 def products(folder: Path) -> dict[str, bytes]:
-    """Everything a run leaves but records, notes of digests, the lock and half files."""
-    left_out = {".records", ".digests", ".lock"}
+    """Everything a run leaves but what differs between runs: records, notes, manifests, half files."""
+    left_out = {".records", ".digests", ".lock", "runs"}
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted((folder / "run").rglob("*"))

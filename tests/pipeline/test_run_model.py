@@ -42,9 +42,9 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 
 def stored(folder: Path) -> dict[Path, bytes]:
-    """Every file of the run but the lock, which says who works there."""
-    files = (folder / "run").rglob("*")
-    return {path: path.read_bytes() for path in files if path.is_file() and path.name != ".lock"}
+    """Every file of the run but the lock and the manifests: who works there, and when."""
+    files = [path for path in (folder / "run").rglob("*") if path.is_file()]
+    return {path: path.read_bytes() for path in files if not {".lock", "runs"} & set(path.parts)}
 
 
 def test_everybody_is_predicted_once_by_horizon_or_has_a_reason(folder):

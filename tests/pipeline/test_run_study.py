@@ -52,11 +52,11 @@ def tables(results: dict[str, str]) -> set[str]:
 
 
 def products(run_dir: Path) -> dict[str, bytes]:
-    """Every file of the run but the records, which hold the time they were made."""
+    """Every file of the run but records and manifests, which hold the time they were made."""
     return {
         path.relative_to(run_dir).as_posix(): path.read_bytes()
         for path in sorted(run_dir.rglob("*"))
-        if path.is_file() and ".records" not in path.parts and path.name != ".lock"
+        if path.is_file() and not {".records", "runs", ".lock"} & set(path.parts)
     }
 
 
