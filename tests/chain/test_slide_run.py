@@ -41,7 +41,7 @@ def table(folder: Path) -> list[dict[str, str]]:
 
 
 def products(folder: Path) -> dict[str, bytes]:
-    """Everything a run leaves but what differs between runs: records, notes, manifests, half files."""
+    """All that is the same in every run: no records, notes, manifests and half files."""
     left_out = {".records", ".digests", ".lock", "runs"}
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
