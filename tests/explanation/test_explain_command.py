@@ -153,7 +153,7 @@ def test_a_real_slide_is_explained_and_told_to_lie_outside(folder, shared, tmp_p
         assert Image.open(io.BytesIO(path.read_bytes())).size == (224, 224)
     shown = Image.open(io.BytesIO((place / "risk_map.png").read_bytes()))
     assert shown.size[0] > 900
-    assert len(json.loads((place / "map.geojson").read_text())["features"]) == 59
+    assert len(json.loads((place / "map.geojson").read_text())["features"]) == 57
 
     before = {path: path.stat().st_mtime_ns for path in place.rglob("*") if path.is_file()}
     explain(request, executor=Serial())
