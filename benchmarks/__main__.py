@@ -152,9 +152,12 @@ def main(arguments: list[str]) -> int:
         if options.groups and group.name not in options.groups:
             continue
         text = measure(group, quick=options.quick)
-        failed = failed or "**Not measured:**" in text
+        lacks = "**Not measured:**" in text
+        failed = failed or lacks
         print(f"## {group.title}\n\n{text}\n", flush=True)
-        if options.write:
+        if options.write and lacks:
+            print(f"not written, a part failed: {group.name}", file=sys.stderr, flush=True)
+        elif options.write:
             write(group, text, options.docs, why=options.why)
             print(f"written: {group.name}", file=sys.stderr, flush=True)
     return int(failed)

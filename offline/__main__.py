@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import subprocess
@@ -28,17 +29,17 @@ def _source_time_s() -> int:
     given = os.environ.get("SOURCE_DATE_EPOCH")
     if given:
         return int(given)
-    done = subprocess.run(
-        ["git", "log", "-1", "--format=%ct"],
-        cwd=_REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    # no repository: an unpacked source archive, whose files are as old as it is
-    return (
-        int(done.stdout) if done.returncode == 0 else int((_REPOSITORY / "LICENSE").stat().st_mtime)
-    )
+    with contextlib.suppress(FileNotFoundError, subprocess.CalledProcessError):
+        done = subprocess.run(
+            ["git", "log", "-1", "--format=%ct"],
+            cwd=_REPOSITORY,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return int(done.stdout)
+    # no repository or no git: an unpacked source archive, whose files are as old as it is
+    return int((_REPOSITORY / "LICENSE").stat().st_mtime)
 
 
 def _collect(wheels: Path, extras: list[str], made_s: int) -> None:

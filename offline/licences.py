@@ -51,6 +51,8 @@ _PERMISSIVE = frozenset(
 )
 _WEAK = re.compile(r"(lgpl|mpl)-\d.*")
 _STRONG = re.compile(r"(gpl|agpl)-\d.*")
+_NAMED_STRONG = re.compile(r"\b(gnu )?a?gpl|(affero|gnu) general public", re.IGNORECASE)
+"""However a package spells it where no list of spellings is kept."""
 # with these a program that merely links the library is free of the GPL
 _LINKING = re.compile(r"(gcc|classpath|bootloader|font)-exception.*")
 
@@ -100,7 +102,10 @@ def licence_of(metadata: Message) -> Licence:
     if not field or len(field) > _LONGEST_NAME:
         return Licence(text="not stated", source="", verdict=Verdict.UNKNOWN)
     name = _PLAIN.get(field.lower(), field)
-    return Licence(text=name, source="License", verdict=judge(name))
+    verdict = judge(name)
+    if verdict is Verdict.UNKNOWN and _NAMED_STRONG.search(name):
+        verdict = Verdict.REFUSED
+    return Licence(text=name, source="License", verdict=verdict)
 
 
 def _judge_classifier(name: str) -> Verdict:

@@ -62,6 +62,8 @@ def test_shards_are_the_network_that_one_file_is(whole, folder):
     assert card.weights_sha256 == weights.sha256
     found = get_encoder("tiny", weights=folder).encode(tiles)
     assert np.array_equal(found, get_encoder("tiny", weights=whole).encode(tiles))
+    on_gpu = EncoderChoice(name="tiny", weights=str(folder), engine="torch-cuda-float16")
+    assert limits_for(on_gpu).memory_bytes is None
     limits = limits_for(EncoderChoice(name="tiny", weights=str(folder)))
     assert limits.memory_bytes == 12_000_000_000 + 5 * len(together)
 

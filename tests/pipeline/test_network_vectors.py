@@ -88,6 +88,8 @@ class Broken(torch.nn.Module):
             return torch.cat([features.mean(dim=0), features.mean(dim=0)])
         if self.how == "nan":
             return features.mean(dim=0) / 0.0 * 0.0
+        if self.how == "raise":
+            raise ValueError("too many tiles")
         return features @ features
 
 
@@ -247,6 +249,7 @@ def test_what_a_feature_file_does_not_say_is_not_guessed(tmp_path, bag, coords, 
     [
         ("long", r"attentive gives \(12,\)"),
         ("nan", "numbers that are not finite"),
+        ("raise", "too many tiles"),
         ("fails", "attentive fails: .*size mismatch|attentive fails: .*shapes cannot"),
     ],
 )

@@ -6,6 +6,7 @@ import base64
 import ensurepip
 import hashlib
 import shutil
+import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -45,8 +46,10 @@ def _digest(text: str) -> str:
 
 
 def add_pip(wheels: Path) -> Path:
-    """Copy the installer that comes with Python."""
-    (bundled,) = (Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl")
+    """Copy the installer that comes with Python; some systems keep it elsewhere."""
+    folder = sysconfig.get_config_var("WHEEL_PKG_DIR")
+    place = Path(folder) if folder else Path(ensurepip.__file__).parent / "_bundled"
+    (bundled,) = place.glob("pip-*.whl")
     return Path(shutil.copy(bundled, wheels))
 
 

@@ -38,6 +38,9 @@ def test_an_expression_is_judged(expression, verdict):
     assert judge(expression) is verdict
 
 
+_SPELLINGS = ("GPL", "GPLv3", "AGPLv3", "GNU GPL", "GNU General Public License v3")
+
+
 @pytest.mark.parametrize(
     ("headers", "text", "verdict"),
     [
@@ -69,7 +72,8 @@ def test_an_expression_is_judged(expression, verdict):
         (["Classifier: License :: OSI Approved", "License: ISC"], "ISC", Verdict.PERMISSIVE),
         (["License: Apache 2.0"], "Apache-2.0", Verdict.PERMISSIVE),
         (["License: " + "words of a licence " * 10], "not stated", Verdict.UNKNOWN),
-        (["License: GPL"], "GPL", Verdict.UNKNOWN),
+        *((["License: " + name], name, Verdict.REFUSED) for name in _SPELLINGS),
+        (["License: LGPLv3"], "LGPLv3", Verdict.UNKNOWN),
         ([], "not stated", Verdict.UNKNOWN),
     ],
 )

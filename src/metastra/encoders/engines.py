@@ -179,6 +179,11 @@ def onnx_program(path: Path) -> Callable[[Mapping[str, NDArray[Any]]], NDArray[n
     callable
         From arrays by the names of the inputs, an empty name for the first of them, to the first
         output.  What the engine says against them is a ValueError.
+
+    Raises
+    ------
+    ConfigError
+        If the engine cannot use the file.
     """
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as states
@@ -186,9 +191,13 @@ def onnx_program(path: Path) -> Callable[[Mapping[str, NDArray[Any]]], NDArray[n
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = _threads()
     options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        str(path), sess_options=options, providers=["CPUExecutionProvider"]
-    )
+    try:
+        session = onnxruntime.InferenceSession(
+            str(path), sess_options=options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # the engine has a class of its own for each reason
+        words = " ".join(str(error).split())[-300:]
+        raise ConfigError(f"{path} cannot be used by ONNX Runtime: {words}") from error
     first = session.get_inputs()[0].name
 
     def run(given: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:

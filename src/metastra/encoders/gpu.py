@@ -159,7 +159,8 @@ class GpuRunner:
         self.turns, self._batch = turns, batch
 
     def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Compute a multiple of the batch."""
+        """Compute a multiple of the batch; a stream that was left open is given up."""
+        self.turns.forget()
         starts = range(0, len(tiles), self._batch)
         parts = (tiles[start : start + self._batch] for start in starts)
         return np.concatenate(list(self.turns.encode_all(parts)))

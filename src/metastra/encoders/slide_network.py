@@ -183,8 +183,11 @@ def _torchscript(file: Path) -> _Run:
     program = load_torchscript(file)
 
     def run(given: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            said = program(*(torch.from_numpy(one) for one in given.values()))
+        try:
+            with torch.inference_mode():
+                said = program(*(torch.from_numpy(one) for one in given.values()))
+        except torch.jit.Error as error:  # what the program itself raises; no RuntimeError
+            raise ValueError(str(error)) from error
         if not isinstance(said, torch.Tensor):
             raise ValueError(f"it gives a {type(said).__name__}; expected one tensor")
         found: NDArray[np.float32] = said.float().numpy()

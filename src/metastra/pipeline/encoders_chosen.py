@@ -184,8 +184,11 @@ def limits_for(*choices: EncoderChoice) -> Limits:
     Returns
     -------
     Limits
-        With room for the weights and the libraries of the encoders that have weights.
+        With room for the weights and the libraries of the encoders that have weights; of time
+        alone for a GPU, whose driver takes many times its memory as address space.
     """
+    if any(choice.engine.startswith("torch-cuda") for choice in choices):
+        return replace(LIMITS, memory_bytes=None)
     sizes = []
     for choice in choices:
         if choice.name in encoder_names():
