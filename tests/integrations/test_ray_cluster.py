@@ -190,7 +190,9 @@ def test_slides_become_the_same_bytes_as_at_home_and_a_second_run_does_nothing(c
 
     both = by_command("both", "--ray", cluster.address, "--shard", "1/2")
     assert both.returncode == 2
-    assert "--ray does not go with --shard" in json.loads(both.stdout)["error"]
+    assert "--ray goes with neither" in json.loads(both.stdout)["error"]
+    foretold = by_command("both", "--ray", cluster.address, "--dry-run")
+    assert foretold.returncode == 2
 
 
 def test_one_process_holds_the_encoder_and_all_machines_read_for_it(pool, tmp_path):

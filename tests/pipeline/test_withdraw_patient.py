@@ -18,14 +18,14 @@ from chain.conftest import run as run_chain
 from chain.slide_study import write_study
 from extraction.test_run_slides import index_of, lay_out, run
 from metastra.digest import digest_file
-from metastra.errors import BusyError, ConfigError, LockedError
+from metastra.errors import BusyError, ConfigError, IntegrityError, LockedError
 from metastra.executor import Serial
 from metastra.pipeline import lock
 from metastra.pipeline.opening import open_study
 from metastra.pipeline.run import run_study
 from metastra.pipeline.withdraw import Withdrawal, open_to_withdraw, withdraw
 from metastra.signing import generate_key, load_private
-from metastra.storage import hold, read_record
+from metastra.storage import Recipe, hold, read_record, write_product
 from metastra.synthetic.generate import synthetic_study
 from metastra.testing.faults import snapshot
 from pipeline.test_train_encoder import run as train_on
@@ -220,6 +220,61 @@ def test_killed_at_any_file_operation_the_same_command_goes_on(chain_run, tmp_pa
     )
     assert result.returncode == 0, result.stderr
     assert int(result.stdout) >= 20
+
+
+def strike(folder, patient):
+    """Take a patient's rows out of every table of the study, as a new delivery does."""
+    tables = [*folder.glob("*/*.csv"), *folder.glob("*/*.tsv")]
+    for path in [one for one in tables if one.parent.name != "run"]:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if patient not in line), encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("listed", [False, True])
+def test_who_is_in_no_table_any_more_is_found_in_the_run(chain_study, listed):
+    """By id or pseudonym; standing in the list already changes nothing of that."""
+    row = developer(chain_study)
+    words = (row["PATIENT"], row["pseudonym"])
+    strike(chain_study, row["PATIENT"])
+    if listed:
+        (chain_study / "withdrawn.csv").write_text(
+            f"PATIENT,cohort,date,reason\n{row['pseudonym']},north,2026-11-01,\n"
+        )
+    done = leave(chain_study, row["pseudonym"] if listed else row["PATIENT"])
+    assert done.listed is not listed
+    assert [item.what for item in done.refit] == ["models of the folds, predictions", "bundle"]
+    assert holding(chain_study, *words) == []
+
+
+@pytest.mark.slow
+def test_what_an_earlier_slide_left_goes_too(slides_study):
+    """Renamed in the table, or with other content: nobody has the old products any more."""
+    folder = slides_study
+    run_dir = folder / "run"
+    rows = index_of(folder)["slides"]
+    mine, other = rows[0]["patient"], rows[1]
+    old, content, noted = f"S-{'o' * 10}", "0f1e2d3c" * 3, "4b5a6978" * 8
+    for name, file in ((f"features/{old}", ".h5"), (f"quality/{content}-12345678", ".npz")):
+        write_product(run_dir, name, Recipe(kind="test"), {name + file: b"his tissue"})
+    (run_dir / f".digests/{old}.json").write_text(json.dumps({"digest": noted}))
+    done = leave(folder, mine)
+    assert holding(folder, old, content, noted, "his tissue") == []
+    assert "2 products of slides that nobody has now" in done.removed.deleted
+    assert (run_dir / f"features/{other['slide']}.h5").exists()
+    assert (run_dir / f".digests/{other['slide']}.json").exists()
+
+
+@pytest.mark.slow
+def test_damaged_folds_keep_nothing_else_from_being_removed(chain_study):
+    """All but the folds is gone, and what has to be done about them is said."""
+    row = developer(chain_study)
+    (chain_study / "run/splits.json").write_bytes(b"{}")
+    with (chain_study / "run/predictions.csv").open("a") as stream:
+        stream.write("\n")
+    with pytest.raises(IntegrityError):
+        leave(chain_study, row["PATIENT"])
+    assert holding(chain_study, row["PATIENT"], row["pseudonym"]) == []
 
 
 @pytest.mark.slow

@@ -128,6 +128,7 @@ def register(app: typer.Typer) -> None:
 
         What is finished is left alone, so the same command goes on after a crash or Ctrl-C.
         """
+        from metastra.errors import ConfigError
         from metastra.extraction.shard import Shard
         from metastra.pipeline.extract import ExtractRequest
         from metastra.pipeline.several_encoders import deal_choices
@@ -152,6 +153,8 @@ def register(app: typer.Typer) -> None:
             shard=None if shard is None else Shard.parse(shard),
             retry_failed=retry_failed,
         )
+        if ray is not None and (dry_run or request.shard is not None):
+            raise ConfigError("--ray goes with neither --shard nor --dry-run")
         if dry_run:
             _foretell(request, as_json=as_json)
         else:
@@ -175,13 +178,10 @@ def _carry_out(
     request: ExtractRequest, ray: str | None, workers: int | None, *, as_json: bool
 ) -> None:
     """Extract here or on a cluster, and say what became of the slides."""
-    from metastra.errors import ConfigError
     from metastra.pipeline.extract import extract
     from metastra.progress import automatic_progress, use_progress
 
     if ray is not None:
-        if request.shard is not None:
-            raise ConfigError("--ray does not go with --shard")
         # other machines start in other folders
         request = replace(
             request,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from metastra.encoders.choice import EncoderChoice
 from metastra.encoders.encoder import Encoder, EncoderCard, require_tiles
 from metastra.errors import ConfigError
-from metastra.executor import answers, ask
+from metastra.executor import Cause, answers, ask
 
 __all__ = ["HeldEncoder", "encode_asked", "is_held"]
 
@@ -72,13 +72,18 @@ class HeldEncoder:
         ValueError
             If the tiles have another shape or dtype.
         ConfigError
-            If the process that holds the encoder cannot make it.
+            If the process that holds the encoder refuses to make it.
+        RuntimeError
+            If it fails in another way, for instance for want of memory.
         """
         require_tiles(tiles, self._card)
         question = {"encoder": self._choice.to_plain(), "tiles": tiles.tobytes()}
         answer = ask(self._choice.engine, question)
         if answer["failure"] is not None:
-            raise ConfigError(f"where the encoder is held: {answer['failure']['message']}")
+            said = f"where the encoder is held: {answer['failure']['message']}"
+            # no other slide would fare better where it is refused; all else is this slide's
+            refused = answer["failure"]["cause"] == Cause.REFUSED.value
+            raise ConfigError(said) if refused else RuntimeError(said)
         found = np.frombuffer(answer["value"], np.float32)
         return found.reshape(len(tiles), self._card.dimension)
 

@@ -239,7 +239,7 @@ class Crew:
             raise self._unfit(str(failure_from_plain(message["unfit"])))
         elif "ask" in message:
             subject, question = message["ask"]
-            child.answer(self._pool.on_ask[subject](question))
+            child.answer(_answer(self._pool.on_ask[subject], question))
         elif "beat" in message:
             if child.task is not None:
                 done, total = message["beat"]
@@ -292,3 +292,11 @@ class Crew:
 
     def _unfit(self, why: str) -> ResourceError:
         return ResourceError(f"a worker process cannot start: {why}")
+
+
+def _answer(asker: Callable[[Any], Any], question: Any) -> Any:
+    try:
+        return asker(question)
+    except (ValueError, KeyError, TypeError) as error:
+        # a fault of ours, not of the slide, whose messages may be garbled
+        raise RuntimeError(f"a question of a task could not be answered: {error}") from error

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import platform
 import socket
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ from metastra.version import VERSION
 
 __all__ = ["Holder", "Node", "unpacked"]
 
+_ANSWER_S = 600.0
+_AGAIN_S = 2.0
+
 
 class Node:
     """One worker on a machine of the cluster; it lives for a run and takes one task at a time.
@@ -35,8 +39,8 @@ class Node:
         Fields of the `Limits` of each task.
     threads : int
         How many threads numerical libraries may start.
-    holders : mapping
-        By engine, the actor (a `Holder`) that encodes with it.
+    holders : mapping of str to list
+        By engine, the actors (of `Holder`) that encode with it, the own first.
     """
 
     def __init__(
@@ -44,14 +48,14 @@ class Node:
         function: str,
         limits: Mapping[str, Any],
         threads: int,
-        holders: Mapping[str, Any],
+        holders: Mapping[str, Sequence[Any]],
     ) -> None:
         self._beats: list[tuple[int, int]] = []
         pool = ProcessPool(
             limits=Limits(**limits),
             threads=threads,
             on_beat=lambda _key, done, total: self._beats.append((done, total)),
-            on_ask={engine: partial(_asked, holder) for engine, holder in holders.items()},
+            on_ask={engine: partial(_asked, found) for engine, found in holders.items()},
         )
         self._crew = Crew(pool, function)
 
@@ -113,6 +117,16 @@ class Node:
 class Holder:
     """The process that holds encoders, most often those of one GPU."""
 
+    def look(self) -> bool:
+        """Say that it is there.
+
+        Returns
+        -------
+        bool
+            True.
+        """
+        return True
+
     def encode(self, packed: bytes) -> bytes:
         """Encode a batch of tiles.
 
@@ -131,10 +145,19 @@ class Holder:
         return pack({"value": value, "failure": told})
 
 
-def _asked(holder: Any, question: Mapping[str, Any]) -> dict[str, Any]:
+def _asked(holders: Sequence[Any], question: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask the own holder; where it is lost the others, and then it again."""
     import ray
 
-    return unpacked(ray.get(holder.encode.remote(pack(dict(question)))))
+    packed = pack(dict(question))
+    lost: Exception | None = None
+    for holder in [*holders, *holders, *holders]:
+        try:
+            return unpacked(ray.get(holder.encode.remote(packed), timeout=_ANSWER_S))
+        except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError) as error:
+            lost = error
+            time.sleep(_AGAIN_S)
+    raise RuntimeError(f"no process that holds the encoder answers: {lost}")
 
 
 def unpacked(data: bytes) -> dict[str, Any]:

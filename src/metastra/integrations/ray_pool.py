@@ -26,7 +26,8 @@ from metastra.executor.calls import check_tasks, function_name
 from metastra.executor.causes import failure_from_plain
 from metastra.executor.interrupt import graceful_interrupt
 from metastra.executor.wire import pack
-from metastra.integrations.ray_node import Holder, Node, unpacked
+from metastra.integrations.ray_holders import Holders
+from metastra.integrations.ray_node import Node, unpacked
 from metastra.storage import write_bytes
 from metastra.version import VERSION
 
@@ -189,13 +190,13 @@ class _Fleet:
         self._pool, self._waiting, self._token = pool, waiting, token
         placed: Any = self._ray.remote(num_cpus=pool.threads, scheduling_strategy="SPREAD")
         actor = placed(Node)
-        self._holders = {engine: self._hold(name) for engine, name in pool.held.items()}
+        self._holders = Holders(self._ray, pool.held, waiting)
         self._new: Callable[[], Any] = lambda: actor.remote(
-            function, asdict(pool.limits), pool.threads, self._deal()
+            function, asdict(pool.limits), pool.threads, self._holders.deal()
         )
         self._workers: list[_Worker] = []
         self._machines: set[str] = set()
-        self._lost_starts = self._n_dealt = 0
+        self._lost_starts = 0
         self._looked_s, self._slots = float("-inf"), 0
 
     def hire(self, *, stopping: bool) -> bool:
@@ -230,24 +231,7 @@ class _Fleet:
         for worker in self._workers:
             self._kill(worker.actor)
         self._workers.clear()
-        for holder in [one for holders in self._holders.values() for one in holders]:
-            self._kill(holder)
-
-    def _hold(self, resource: str) -> list[Any]:
-        """Start a process for each unit of a resource; Ray starts one again that is lost."""
-        units = int(self._ray.cluster_resources().get(resource, 0))
-        needs = {"num_gpus": 1} if resource == "GPU" else {"resources": {resource: 1}}
-        started: Any = self._ray.remote(max_restarts=-1, num_cpus=0, **needs)
-        return [started(Holder).remote() for _ in range(units)]
-
-    def _deal(self) -> dict[str, Any]:
-        """Give a new worker one holder of each engine, in turn."""
-        self._n_dealt += 1
-        return {
-            engine: holders[self._n_dealt % len(holders)]
-            for engine, holders in self._holders.items()
-            if holders
-        }
+        self._holders.dismiss()
 
     def _most(self) -> int:
         """Count the workers that may be: machines come and go."""

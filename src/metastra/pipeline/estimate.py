@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from metastra.errors import ConfigError
 from metastra.executor import Executor, Task
 from metastra.extraction.job import SlideJob
 from metastra.pipeline.estimate_task import bytes_of_row, look_task, measure_task
@@ -161,7 +162,7 @@ class SlideWork:
     start_s : float
         Until the first worker is at work.
     unreadable : int
-        Slides that could not be opened.
+        Slides that could not be opened, and of those that were tried the ones that failed.
     rests_on : str
         What was measured.
     """
@@ -195,6 +196,11 @@ def slide_work(executor: Executor, jobs: Sequence[SlideJob], *, workers: int) ->
     -------
     SlideWork
         Of the slides whose features are not there.
+
+    Raises
+    ------
+    ConfigError
+        If none of the slides that were tried could be worked on.
     """
     begun_s = time.monotonic()
     results = list(executor.run(look_task, [_task(job, job.to_plain()) for job in jobs]))
@@ -207,8 +213,16 @@ def slide_work(executor: Executor, jobs: Sequence[SlideJob], *, workers: int) ->
     chosen = [own[(2 * k + 1) * len(own) // (2 * _SAMPLED)] for k in range(_SAMPLED)] if own else []
     sample = {job.name: job for job in chosen}.values()
     tasks = [_task(job, {"job": job.to_plain(), "seconds": _SECONDS}) for job in sample]
-    measured = [one.value for one in executor.run(measure_task, tasks) if one.failure is None]
-    return _added(jobs, looked, todo, measured, start_s, len(results) - len(looked))
+    tried = list(executor.run(measure_task, tasks))
+    measured = [one.value for one in tried if one.failure is None]
+    failed = [f"{one.key}: {one.failure}" for one in tried if one.failure is not None]
+    if failed and not measured:
+        raise ConfigError(
+            f"nothing can be estimated: none of the {len(failed)} slides that were tried could be "
+            f"worked on; {failed[0]}"
+        )
+    unreadable = len(results) - len(looked) + len(failed)
+    return _added(jobs, looked, todo, measured, start_s, unreadable)
 
 
 def _task(job: SlideJob, payload: dict[str, Any]) -> Task:

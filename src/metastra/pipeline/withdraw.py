@@ -12,7 +12,7 @@ from metastra.cohort.assemble import read_part
 from metastra.cohort.withdrawn import WITHDRAWN_COLUMNS, withdrawn_path, withdrawn_patients
 from metastra.errors import ConfigError
 from metastra.pipeline.opening import OpenedStudy, key_digest, open_study
-from metastra.pipeline.withdraw_products import Removed, traces_of
+from metastra.pipeline.withdraw_products import Removed, ids_of_run, traces_of
 from metastra.pipeline.withdraw_refit import Refit, what_to_refit
 from metastra.storage import csv_bytes, csv_rows, hold, read_record, write_bytes
 from metastra.study.load import load_study
@@ -179,8 +179,10 @@ def withdraw(opened: OpenedStudy, asked: Withdrawal) -> Withdrawn:
         If the list that is there is damaged.
     BusyError
         If a run is at work in the folder.
-    ResourceError, IntegrityError
-        If a product cannot be rewritten or its record is damaged; calling again goes on.
+    ResourceError
+        If a product cannot be rewritten; calling again goes on.
+    IntegrityError
+        If the folds are damaged; all else is removed then.
     """
     known = _Known.of(opened)
     patients = known.find(asked)
@@ -190,8 +192,13 @@ def withdraw(opened: OpenedStudy, asked: Withdrawal) -> Withdrawn:
             study=opened.study.study.name, patients=patients, listed=listed, removed=Removed()
         )
     with hold(opened.run_dir):
-        keys, slides = known.keys_of(patients), known.slides_of(patients)
-        traces = traces_of(opened.run_dir, patients, keys=keys, listed=slides)
+        traces = traces_of(
+            opened.run_dir,
+            patients,
+            keys=known.keys_of(patients),
+            listed=known.slides_of(patients),
+            others=known.slides_of(known.keys.keys() - set(patients)),
+        )
         listed = _list(opened, patients, asked)
         refit = what_to_refit(opened, patients, traces)
         removed = traces.remove()
@@ -206,10 +213,15 @@ def withdraw(opened: OpenedStudy, asked: Withdrawal) -> Withdrawn:
 
 @dataclass(frozen=True, kw_only=True)
 class _Known:
-    """Everybody whom the tables or the list of the withdrawn hold."""
+    """Everybody whom the tables, the list of the withdrawn or the run hold."""
 
     opened: OpenedStudy
     keys: dict[tuple[str, str], str]
+    """Ids by cohort and pseudonym, of whom the tables list now."""
+    ran: dict[str, str]
+    """Ids by pseudonym, of whom products of the run hold, listed or not."""
+    cohorts: frozenset[tuple[str, str]]
+    """Cohort and pseudonym of whom the run's cohort holds."""
     slides: dict[tuple[str, str], frozenset[str]]
     listed: frozenset[tuple[str, str]]
 
@@ -226,7 +238,15 @@ class _Known:
                 slides[who] = frozenset(
                     name(f"{section.name}/{slide.filename}") for slide in one.slides
                 )
-        return cls(opened=opened, keys=keys, slides=slides, listed=withdrawn_patients(opened.study))
+        ids, cohorts = ids_of_run(opened.run_dir)
+        return cls(
+            opened=opened,
+            keys=keys,
+            ran={opened.pseudonyms.patient(key): key for key in ids},
+            cohorts=cohorts,
+            slides=slides,
+            listed=withdrawn_patients(opened.study),
+        )
 
     def find(self, asked: Withdrawal) -> tuple[tuple[str, str], ...]:
         """Name the patient in each cohort that has him."""
@@ -241,9 +261,8 @@ class _Known:
         for cohort in cohorts if asked.cohort is None else [asked.cohort]:
             key = f"{cohort}:{asked.patient.strip()}" if own_numbers else asked.patient
             names = {asked.patient.strip(), self.opened.pseudonyms.patient(key)}
-            found += sorted(
-                who for who in {*self.keys, *self.listed} if who[0] == cohort and who[1] in names
-            )
+            everybody = {*self.keys, *self.listed, *self.cohorts}
+            found += sorted(who for who in everybody if who[0] == cohort and who[1] in names)
         if not found:
             raise ConfigError(
                 "no patient of this study has this id; give it as the clinical table has it, or "
@@ -259,7 +278,9 @@ class _Known:
 
     def keys_of(self, patients: Iterable[tuple[str, str]]) -> frozenset[str]:
         """Give the ids under which products hold them."""
-        return frozenset(self.keys[who] for who in patients if who in self.keys)
+        mine = set(patients)
+        now = {self.keys[who] for who in mine if who in self.keys}
+        return frozenset(now | {self.ran[name] for _, name in mine if name in self.ran})
 
     def slides_of(self, patients: Iterable[tuple[str, str]]) -> frozenset[str]:
         """Give the pseudonyms of the slides that the tables list for them."""

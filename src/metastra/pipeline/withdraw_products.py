@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -37,6 +38,7 @@ _HOLD_EVERYBODY = (
 it says which slides are whose."""
 _TABLE = "predictions.csv"
 _FOLDS = "splits.json"
+_SLIDE = re.compile(r"S-[a-z0-9]{10}$")
 _REFUSED_PAGE = "report/refused.html"
 
 
@@ -72,6 +74,8 @@ class Traces:
         Of the content of their slides.
     shared : frozenset of str
         Those of `digests` that slides of other patients have, too.
+    others : frozenset of str
+        Slides of everybody else, by pseudonym.
     """
 
     run_dir: Path
@@ -79,6 +83,7 @@ class Traces:
     slides: frozenset[str]
     digests: frozenset[str]
     shared: frozenset[str]
+    others: frozenset[str]
 
     def stored_split(self) -> Split | None:
         """Read the folds.
@@ -112,13 +117,12 @@ class Traces:
 
         Raises
         ------
-        ResourceError, ConfigError, IntegrityError
+        ResourceError, ConfigError
             If something cannot be removed; calling again goes on.
+        IntegrityError
+            If the folds are damaged, after all else is removed.
         """
-        deleted = [*self._of_slides(), *self._notes()]
-        rewritten = [words for words in (self._folds(),) if words]
-        deleted += self._half_written()
-        rewritten += [words for words in (self._predictions(),) if words]
+        deleted = [*self._of_slides(), *self._of_nobody(), *self._notes(), *self._half_written()]
         standing = product_names(self.run_dir)
         folds = [name for name in standing if name.startswith("folds/")]
         for name in folds:
@@ -132,6 +136,7 @@ class Traces:
         ]
         deleted += [f"{name}, whole: a run makes it of those who are left" for name in whole]
         (self.run_dir / _REFUSED_PAGE).unlink(missing_ok=True)
+        rewritten = [words for words in (self._predictions(), self._folds()) if words]
         return Removed(deleted=tuple(deleted), rewritten=tuple(rewritten))
 
     def _of_slides(self) -> list[str]:
@@ -140,16 +145,26 @@ class Traces:
         names += [name for name in product_names(self.run_dir) if name.startswith(content)]
         return [name for name in names if remove_product(self.run_dir, name)]
 
+    def _of_nobody(self) -> list[str]:
+        """Remove what an earlier slide, or earlier content of one, left: it may be of anybody."""
+        theirs = {_noted(self.run_dir, slide)[:24] for slide in self.others} - {""}
+        theirs |= {one[:24] for one in self.shared}
+        removed = 0
+        for name in product_names(self.run_dir):
+            if name.startswith(RUN_PREFIX):
+                owned = name.removeprefix(RUN_PREFIX) in self.others
+            elif name.startswith("quality/"):
+                owned = name.removeprefix("quality/")[:24] in theirs
+            else:
+                continue
+            removed += not owned and remove_product(self.run_dir, name)
+        return [f"{removed} products of slides that nobody has now"] if removed else []
+
     def _notes(self) -> list[str]:
-        found = [
-            path
-            for slide in sorted(self.slides)
-            for path in (
-                self.run_dir / ".digests" / f"{slide}.json",
-                *(self.run_dir / ".tries").glob(f"*-{slide}.json"),
-            )
-            if path.exists()
-        ]
+        folders = (self.run_dir / ".digests", self.run_dir / ".tries")
+        notes = sorted(path for folder in folders for path in folder.glob("*.json"))
+        named = [(path, _SLIDE.search(path.stem)) for path in notes]
+        found = [path for path, slide in named if slide and slide.group() not in self.others]
         for path in found:
             path.unlink()
         return [f"note {path.relative_to(self.run_dir)}" for path in found]
@@ -157,14 +172,20 @@ class Traces:
     def _half_written(self) -> list[str]:
         """Remove what a killed process left: it belongs to nobody yet and may hold anybody."""
         sweep_orphans(self.run_dir, older_than_s=0)
-        locked = {"bundle"} if is_locked(self.run_dir) else set()
-        names = [name for name in half_written(self.run_dir) if name not in locked]
+        locked = ("bundle",) if is_locked(self.run_dir) else ()
+        # folds that are half written are kept, see `stored_split`
+        kept = {*locked, "splits"}
+        names = [name for name in half_written(self.run_dir) if name not in kept]
         return [f"{name}, half written" for name in names if remove_product(self.run_dir, name)]
+
+    def _remove_open(self, name: str) -> bool:
+        return name in half_written(self.run_dir) and remove_product(self.run_dir, name)
 
     def _folds(self) -> str:
         split, record = self.stored_split(), read_record(self.run_dir, "splits")
         if split is None:
-            return ""
+            # what is half written and no split can be of no use
+            return "splits, half written" if self._remove_open("splits") else ""
         # half-written folds get the recipe of nothing, so that the next run brings them up to date
         recipe = Recipe(kind="splits") if record is None else record.recipe
         told = {name for change in split.history for name in (*change.added, *change.removed)}
@@ -192,9 +213,13 @@ class Traces:
         record = read_record(self.run_dir, "predictions")
         if record is None:
             return ""
-        files = {
-            name: read_product_bytes(self.run_dir, "predictions", name) for name in record.files
-        }
+        try:
+            files = {
+                name: read_product_bytes(self.run_dir, "predictions", name) for name in record.files
+            }
+        except IntegrityError:
+            remove_product(self.run_dir, "predictions")
+            return "predictions: damaged, so they are gone; a run makes them"
         header, rows = csv_rows(files[_TABLE])
         at = header.index("PATIENT")
         left = [row for row in rows if row[at] not in self.keys]
@@ -211,6 +236,7 @@ def traces_of(
     *,
     keys: frozenset[str],
     listed: frozenset[str],
+    others: frozenset[str],
 ) -> Traces:
     """Find out what a run holds of some patients.
 
@@ -224,6 +250,8 @@ def traces_of(
         Their ids as folds and predictions have them.
     listed : frozenset of str
         Their slides that the tables list now, by pseudonym; those of the index come to them.
+    others : frozenset of str
+        Slides that the tables list now for everybody else.
 
     Returns
     -------
@@ -237,14 +265,46 @@ def traces_of(
     slides = listed | set(theirs)
     noted = {_noted(run_dir, slide) for slide in slides}
     digests = (noted | {row.get("slide_digest", "") for row in theirs.values()}) - {""}
-    others = {row.get("slide_digest", "") for row in rows if row["slide"] not in slides}
+    content = {row.get("slide_digest", "") for row in rows if row["slide"] in others}
+    content |= {_noted(run_dir, slide) for slide in others}
     return Traces(
         run_dir=run_dir,
         keys=keys,
         slides=frozenset(slides),
         digests=frozenset(digests),
-        shared=frozenset(digests & others),
+        shared=frozenset(digests & content),
+        others=others - slides,
     )
+
+
+def ids_of_run(run_dir: Path) -> tuple[frozenset[str], frozenset[tuple[str, str]]]:
+    """Read whom the products of a run hold, also where no table lists them any more.
+
+    Parameters
+    ----------
+    run_dir : Path
+        The run folder.
+
+    Returns
+    -------
+    ids : frozenset of str
+        Of the folds, the predictions and the cohort, as they have them.
+    cohorts : frozenset of (str, str)
+        Cohort and pseudonym of the cohort's rows.  Files that cannot be read tell nothing.
+    """
+    ids: set[str] = set()
+    cohorts: set[tuple[str, str]] = set()
+    with contextlib.suppress(OSError, SchemaError):
+        split = Split.from_json((run_dir / _FOLDS).read_bytes())
+        ids |= {*split.patients, *split.missing}
+    for name in (_TABLE, "cohort.csv"):
+        with contextlib.suppress(OSError, ValueError):
+            header, rows = csv_rows((run_dir / name).read_bytes())
+            ids |= {row[header.index("PATIENT")] for row in rows}
+            if "pseudonym" in header:
+                at = header.index("cohort"), header.index("pseudonym")
+                cohorts |= {(row[at[0]], row[at[1]]) for row in rows}
+    return frozenset(ids), frozenset(cohorts)
 
 
 def _without(fold: Fold, gone: frozenset[str]) -> Fold:

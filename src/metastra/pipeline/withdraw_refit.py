@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from metastra.errors import ConfigError
+from metastra.cohort.split import Split
+from metastra.errors import ConfigError, IntegrityError
 from metastra.pipeline.encoder_leakage import training_sources
 from metastra.pipeline.locked_bundle import is_locked
 from metastra.pipeline.opening import OpenedStudy
@@ -65,16 +67,23 @@ def what_to_refit(
     -------
     tuple of Refit
         Empty where nothing was fitted on them, for instance in an external cohort.
-
-    Raises
-    ------
-    IntegrityError
-        If the folds are damaged.
     """
+    with contextlib.suppress(IntegrityError):
+        return _refit(opened, patients, traces, traces.stored_split())
+    why = "whether it was fitted on this patient is not known: the folds are damaged"
+    how = "put splits.json back from a copy, or metastra run --redraw, and give the command again"
+    return (Refit(what="models of the folds, bundle", why=why, how=how),)
+
+
+def _refit(
+    opened: OpenedStudy,
+    patients: Collection[tuple[str, str]],
+    traces: Traces,
+    split: Split | None,
+) -> tuple[Refit, ...]:
     run_dir, study = opened.run_dir, opened.study
     roles = {section.name: section.role for section in study.cohort}
     development = any(roles[cohort] == "development" for cohort, _ in patients)
-    split = traces.stored_split()
     fitted_on = {
         one
         for fold in (split.folds if split else ())
