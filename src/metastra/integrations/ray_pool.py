@@ -69,7 +69,7 @@ def connected(address: str) -> Iterator[None]:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         words = " ".join(str(error).split())[:300]
         raise ConfigError(
             f"no Ray cluster answers at {address!r} ({words}); start one with `ray start --head "
