@@ -48,7 +48,13 @@ def cluster():
     try:
         # a token that lies in somebody's home is not meant for this cluster
         with patch.dict(os.environ, {"RAY_AUTH_MODE": "disabled"}):
-            made.start()
+            try:
+                made.start()
+            except AssertionError:
+                # a port that was free may be taken, and a busy machine may be late: once more
+                made.stop()
+                made.address = f"127.0.0.1:{free_port()}"
+                made.start()
             yield made
     finally:
         made.stop()
