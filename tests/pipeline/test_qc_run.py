@@ -63,7 +63,8 @@ def test_every_slide_has_its_row(slides, tmp_path):
     assert float(rows[0]["tissue_fraction"]) == pytest.approx(200 * 250 / 120_000, rel=0.02)
     assert float(rows[0]["tissue_mm2"]) == pytest.approx(0.2, rel=0.02)
     assert rows[0]["blur_fraction"] == ""
-    assert rows[0]["not_assessable"] == "blur"
+    assert rows[0]["fading_fraction"] == ""
+    assert rows[0]["not_assessable"] == "blur fading"
     assert (rows[0]["mpp_x"], rows[0]["mpp_source"]) == ("2.0", "option")
     assert rows[3]["error"].startswith("SL")
     told = summary.to_json()

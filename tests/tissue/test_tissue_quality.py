@@ -34,10 +34,11 @@ def test_a_clean_slide():
     assert quality.fractions["tissue"] == pytest.approx(0.3, abs=0.01)
     assert quality.measures["tissue_mm2"] == pytest.approx(1.2, abs=0.03)
     assert quality.measures["stain"] == pytest.approx(0.54, abs=0.08)
-    for name in ("pen", "bubble", "dark", "blank", "fold", "fading"):
+    for name in ("pen", "bubble", "dark", "blank", "fold"):
         assert quality.fractions[name] == pytest.approx(0, abs=2e-3), name
-    assert set(quality.not_assessable) == {"blur"}
+    assert set(quality.not_assessable) == {"blur", "fading"}
     assert math.isnan(quality.fractions["blur"])
+    assert math.isnan(quality.fractions["fading"])
     assert codes_of(quality) == ["QC011"]
     assert quality.codes[0].where.file == "drawn.tif"
 
@@ -47,7 +48,7 @@ def test_without_scale_what_needs_micrometres_is_not_assessable():
     quality = assess(drawn_slide(mpp=None))
     assert quality.assessable
     assert quality.fractions["tissue"] == pytest.approx(0.3, abs=0.01)
-    assert set(quality.not_assessable) == {"blur", "fold"}
+    assert set(quality.not_assessable) == {"blur", "fading", "fold"}
     assert quality.not_assessable["fold"] == "the scale is not known"
     assert math.isnan(quality.fractions["fold"])
     assert math.isnan(quality.measures["tissue_mm2"])

@@ -219,5 +219,5 @@ def test_a_coarse_level_of_a_lymph_node(shared):
         quality = assess(slide)
     assert quality.assessable
     assert quality.measures["tissue_mm2"] == pytest.approx(176, rel=0.05)
-    assert set(quality.not_assessable) == {"blur", "fold"}
+    assert set(quality.not_assessable) == {"blur", "fading", "fold"}
     assert [problem.code for problem in quality.codes] == ["QC011"]

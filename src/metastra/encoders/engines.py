@@ -195,7 +195,11 @@ def onnx_program(path: Path) -> Callable[[Mapping[str, NDArray[Any]]], NDArray[n
         session = onnxruntime.InferenceSession(
             str(path), sess_options=options, providers=["CPUExecutionProvider"]
         )
-    except Exception as error:  # the engine has a class of its own for each reason
+    except (
+        *(states.EPFail, states.EngineError, states.Fail, states.InvalidArgument),
+        *(states.InvalidGraph, states.InvalidProtobuf, states.NoSuchFile, states.NotImplemented),
+        states.RuntimeException,
+    ) as error:
         words = " ".join(str(error).split())[-300:]
         raise ConfigError(f"{path} cannot be used by ONNX Runtime: {words}") from error
     first = session.get_inputs()[0].name

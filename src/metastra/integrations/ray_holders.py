@@ -37,12 +37,11 @@ class Holders:
         self._ray, self._n_dealt = ray, 0
         self._of: dict[str, list[Any]] = {}
         wanted = {engine for task in tasks for engine in _engines(task.payload)}
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.dismiss)
             for engine in sorted(wanted & held.keys()):
                 self._of[engine] = self._start(engine, held[engine])
-        except BaseException:
-            self.dismiss()
-            raise
+            undo.pop_all()
 
     def deal(self) -> dict[str, list[Any]]:
         """Give a new worker the holders of each engine, in turn a different one first.

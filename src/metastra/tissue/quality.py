@@ -240,11 +240,15 @@ def assess(slide: Slide, region: Region | None = None) -> SlideQuality:
     else:
         maps["fold"] = fold_map(light, tissue, reference)
     focus, why_not = judge_focus(slide, tissue, scale, light.glass)
+    faded = _faded(light, tissue, focus)
     if focus is None:
         reasons["blur"] = why_not
+        if not faded.any():
+            # a part that has faded would only be seen in the fields of focus
+            reasons["fading"] = why_not
     else:
         maps |= {"blur": focus.blurred, "fading": focus.faded}
-    counted = {**maps, "fading": _faded(light, tissue, focus)}
+    counted = {**maps, "fading": faded}
     verdict = judge(info.name, tissue, counted, inside, focus, light, reasons)
     return SlideQuality(
         name=info.name,
