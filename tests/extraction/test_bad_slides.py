@@ -91,4 +91,4 @@ def test_qc_names_each_and_goes_on(folder, tmp_path):
         else:
             assert codes & {"done", "SL007", "SL008", "SL005"}, (name, row)
     assert rows["good.tif"]["status"] == "assessed"
-    assert rows["mpp-1000.svs"]["not_assessable"] == "fold blur"
+    assert rows["mpp-1000.svs"]["not_assessable"] == "fold blur fading"
