@@ -77,7 +77,7 @@ class Limits:
                 raise ValueError(f"the limit {name} is {value!r}; expected more than 0, or None")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
     """One item of work.
 
@@ -127,7 +127,7 @@ class Failure:
         return f"{self.message}; {self.hint}" if self.hint else self.message
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
     """What became of one task.
 

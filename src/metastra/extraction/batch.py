@@ -27,7 +27,7 @@ LIMITS = Limits(memory_bytes=4_000_000_000, quiet_s=900.0)
 """Of one slide: 4 GB of address space, and a quarter of an hour without a finished batch."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SlideFate:
     """What became of one slide of a batch.
 

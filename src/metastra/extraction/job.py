@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from metastra.tissue.geojson import RegionOrigin
 __all__ = ["SlideJob", "spec_for"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SlideJob:
     """One slide on its way to a feature file.
 
@@ -132,9 +132,17 @@ class SlideJob:
         Returns
         -------
         dict
-            What `from_plain` reads.
+            What `from_plain` reads; without what is as by default, since a cohort has thousands
+            of jobs.
         """
-        return asdict(self)
+        plain: dict[str, Any] = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.default is MISSING or value != item.default:
+                plain[item.name] = value
+        if self.also:
+            plain["also"] = tuple(one.to_plain() for one in self.also)
+        return plain
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> SlideJob:

@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["SlideOutcome"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SlideOutcome:
     """What became of a slide whose features are there.
 
