@@ -72,6 +72,16 @@ def _pass_over(path: Path) -> Iterator[int]:
             yield 1
 
 
+def _compare(path: Path) -> Iterator[int]:
+    """Open a slide and choose by what a level is read: what a slide costs before its first tile."""
+    from metastra.slides.openslide_reader import OpenSlideReader
+
+    while True:
+        with OpenSlideReader(path, mpp=0.25) as slide:
+            slide.reading(1)
+        yield 1
+
+
 def _digest(path: Path) -> Iterator[int]:
     from metastra.slides.identity import slide_digest
 
@@ -100,7 +110,7 @@ def _tiles(mpp: float, *, direct: bool = True) -> Callable[[Path], Iterator[int]
             if not direct:
                 slide.direct_level = lambda *_: None
                 slide._levels.level = lambda *_: None  # noqa: SLF001 - no option is worth this
-            # all tiles of a pass: unpacked they are more than the readers keep
+            # all tiles, pass after pass: what a pass has used up is decoded anew in the next
             grid = make_grid(slide.info, TileSpec())
             while True:
                 for _, tiles in read_tiles(slide, grid, 32):
@@ -111,6 +121,7 @@ def _tiles(mpp: float, *, direct: bool = True) -> Callable[[Path], Iterator[int]
 
 STAGES: dict[str, tuple[str, str, Callable[[Path], Iterator[int]]]] = {
     "open": ("open and close", "slides", _pass_over),
+    "compare": ("open, compare a level with OpenSlide, close", "slides", _compare),
     "digest": ("digest of every byte", "MB", _digest),
     "thumbnail": ("thumbnail of 2048 px", "slides", _thumbnail),
     "tiles-050": ("tiles, slide at 0.5 µm/px", "tiles", _tiles(0.5)),

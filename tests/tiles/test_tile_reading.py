@@ -133,6 +133,42 @@ def test_each_of_the_files_tiles_is_decoded_once(slide_path, monkeypatch):
     assert len(decoded) == len(set(decoded)) == 11 * 8
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_what_was_not_decoded_is_not_kept(threads, slide_path, monkeypatch):
+    """A failure of another kind in the middle of a batch: the next reading starts anew."""
+    true, calls = DirectLevel.decode, iter(range(10_000))
+
+    def decode(self, number, out):
+        if next(calls) == 9:
+            raise RuntimeError("another kind")
+        return true(self, number, out)
+
+    with open_slide(slide_path) as slide:
+        grid = shifted(make_grid(slide.info, TileSpec(0.5, 50)), 7)
+        want = read_all(slide, grid)
+    with open_slide(slide_path) as slide:
+        monkeypatch.setattr(DirectLevel, "decode", decode)
+        with pytest.raises(RuntimeError, match="another kind"):
+            read_all(slide, grid, 40, threads=threads)
+        assert (read_all(slide, grid, 40, threads=threads) == want).all()
+
+
+@pytest.mark.parametrize("tile", [(512, 512), (48, 112)])
+def test_tiles_of_the_file_of_any_size_give_the_same(tile, tmp_path, no_direct):
+    """One that holds many tiles of the grid, and some that are not square; with a scale, too."""
+    path = jpeg_pyramid(tmp_path / "a.tif", picture(HEIGHT, WIDTH), tile=tile)
+    grids, mine = [], []
+    for mpp in (0.5, 0.4):
+        with open_slide(path, mpp=mpp) as slide:
+            assert slide.reading(0).direct
+            grids.append(make_grid(slide.info, TileSpec(0.5, 50)))
+            mine.append(read_all(slide, grids[-1], 40, threads=2))
+    no_direct()
+    for mpp, grid, tiles in zip((0.5, 0.4), grids, mine, strict=True):
+        with open_slide(path, mpp=mpp) as slide:
+            assert (read_all(slide, grid, 40) == tiles).all()
+
+
 @pytest.fixture
 def damaged(slide_path, tmp_path):
     """The same slide, 20 bytes of one tile in its middle no JPEG."""

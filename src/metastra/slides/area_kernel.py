@@ -10,6 +10,18 @@ __all__ = ["area_bytes", "area_mean"]
 
 
 @njit(cache=True, nogil=True)
+def _average_columns(
+    flat: NDArray[np.uint8], top: float, bottom: float, line: NDArray[np.float64]
+) -> None:
+    """Average rows of pixels along y, from `top` to `bottom`, into one."""
+    line[:] = 0.0
+    for j in range(int(np.floor(top)), int(np.ceil(bottom))):
+        share = (min(bottom, j + 1.0) - max(top, float(j))) / (bottom - top)
+        for k in range(line.size):
+            line[k] += share * flat[j, k]
+
+
+@njit(cache=True, nogil=True)
 def _average_row(
     row: NDArray[np.float64],
     first: NDArray[np.int64],
@@ -65,12 +77,7 @@ def area_mean(
     first = np.floor(x_edges[:-1]).astype(np.int64)
     last = np.ceil(x_edges[1:]).astype(np.int64) - 1
     for r in range(rows):
-        top, bottom = y_edges[r], y_edges[r + 1]
-        line[:] = 0.0
-        for j in range(int(np.floor(top)), int(np.ceil(bottom))):
-            share = (min(bottom, j + 1.0) - max(top, float(j))) / (bottom - top)
-            for k in range(line.size):
-                line[k] += share * flat[j, k]
+        _average_columns(flat, y_edges[r], y_edges[r + 1], line)
         _average_row(line, first, last, x_edges, out[r])
     return out
 
@@ -94,8 +101,14 @@ def area_bytes(
     out : ndarray of uint8, shape (rows, columns, 3)
         Is filled with the rounded means.
     """
-    means = area_mean(source, x_edges, y_edges)
-    for r in range(means.shape[0]):
-        for c in range(means.shape[1]):
+    flat = source.reshape(source.shape[0], source.shape[1] * 3)
+    line = np.empty(flat.shape[1], dtype=np.float64)
+    means = np.empty((x_edges.size - 1, 3), dtype=np.float64)
+    first = np.floor(x_edges[:-1]).astype(np.int64)
+    last = np.ceil(x_edges[1:]).astype(np.int64) - 1
+    for r in range(y_edges.size - 1):
+        _average_columns(flat, y_edges[r], y_edges[r + 1], line)
+        _average_row(line, first, last, x_edges, means)
+        for c in range(means.shape[0]):
             for k in range(3):
-                out[r, c, k] = int(means[r, c, k] + half)
+                out[r, c, k] = int(means[c, k] + half)

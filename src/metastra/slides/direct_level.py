@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol, runtime_checkable
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metastra.slides.box_kernel import box_means
-from metastra.slides.crew import Crew
+from metastra.slides.join_kernel import join_tiles
 from metastra.slides.tiff_codec import DecodeError
 from metastra.slides.tiff_pieces import CACHE_BYTES, PieceError
 from metastra.slides.tiff_plane import Plane
@@ -66,9 +66,11 @@ class DirectLevel:
         self._w, self._h = plane.piece_width_px // shrink, plane.piece_height_px // shrink
         self._stream = stream
         self._slots = max(1, kept_bytes // (self._w * self._h * 3))
-        self._kept: OrderedDict[int, Pixels] = OrderedDict()
-        self._free: list[Pixels] = []
+        self._kept: OrderedDict[int, int] = OrderedDict()
+        self._free: list[int] = []
         self._made = 0
+        self._room: Pixels | None = None
+        self._slot_of = np.full(len(plane.offsets), -1, dtype=np.int32)
         self._own = threading.local()
 
     @property
@@ -76,38 +78,10 @@ class DirectLevel:
         """Most tiles of the file that are kept."""
         return self._slots
 
-    def holds(self, left: int, top: int, width: int, height: int) -> bool:
-        """Say whether a rectangle lies inside the level.
-
-        Parameters
-        ----------
-        left, top, width, height : int
-            Rectangle in pixels of the level as it is read.
-
-        Returns
-        -------
-        bool
-            True where all of it can be read from here.
-        """
-        right, bottom = left + width, top + height
-        return left >= 0 <= top and right <= self.width_px and bottom <= self.height_px
-
-    def whole(self, left: int, top: int, width: int, height: int) -> int | None:
-        """Say which tile of the file a rectangle is, if it is one.
-
-        Parameters
-        ----------
-        left, top, width, height : int
-            Rectangle in pixels of the level as it is read, inside it.
-
-        Returns
-        -------
-        int or None
-            Position of the tile.
-        """
-        if (width, height) != (self._w, self._h) or left % self._w or top % self._h:
-            return None
-        return top // self._h * self.plane.across + left // self._w
+    @property
+    def tile_px(self) -> tuple[int, int]:
+        """Width and height of a tile of the file, in pixels of the level as it is read."""
+        return self._w, self._h
 
     def touched(self, left: int, top: int, width: int, height: int) -> list[int]:
         """List the tiles of the file that a rectangle touches.
@@ -115,7 +89,7 @@ class DirectLevel:
         Parameters
         ----------
         left, top, width, height : int
-            As for `whole`.
+            Rectangle in pixels of the level as it is read, inside it.
 
         Returns
         -------
@@ -155,55 +129,57 @@ class DirectLevel:
             return PieceError(number, x, y, error)
         return None
 
-    def hold(self, numbers: Sequence[int], crew: Crew) -> dict[int, PieceError]:
-        """Have tiles decoded and kept until the next call.
+    def place(self, numbers: Iterable[int]) -> list[int]:
+        """Make room for tiles that stay until they are released or others are placed.
 
         Parameters
         ----------
-        numbers : sequence of int
+        numbers : iterable of int
             At most `slots` different positions.
-        crew : Crew
-            Decodes them.
 
         Returns
         -------
-        dict of int to PieceError
-            Those that cannot be decoded.
+        list of int
+            Those that have yet to be decoded, by `load`; they count as held from here on.
         """
+        self._tiles()  # before several threads ask for it
         missing = []
         for number in dict.fromkeys(numbers):
             if number in self._kept:
                 self._kept.move_to_end(number)
             else:
                 missing.append(number)
-        work = [(number, self._slot()) for number in missing]
-        found = crew.run(lambda pair: self.decode(*pair), work)
-        failed: dict[int, PieceError] = {}
-        for (number, slot), error in zip(work, found, strict=True):
-            if error is None:
-                self._kept[number] = slot
-            else:
-                failed[number] = error
-                self._free.append(slot)
-        return failed
+        for number in missing:
+            self._kept[number] = self._slot_of[number] = self._slot()
+        return missing
 
-    def copy(self, left: int, top: int, out: Pixels) -> None:
-        """Put a rectangle together from the tiles that are held.
+    def load(self, number: int) -> PieceError | None:
+        """Decode a tile into the room that it has; any number of threads may, each another tile.
 
         Parameters
         ----------
-        left, top : int
-            Its corner, in pixels of the level as it is read.
-        out : ndarray of uint8, shape (height, width, 3)
-            Is filled.
+        number : int
+            Position of a tile that was placed.
 
-        Raises
-        ------
-        KeyError
-            If a tile is not held.
+        Returns
+        -------
+        PieceError or None
+            Why it cannot be decoded, and then it is to be released; None when it is.
         """
-        for number in self.touched(left, top, out.shape[1], out.shape[0]):
-            self._copy_from(number, left, top, out)
+        return self.decode(number, self._tiles()[self._kept[number]])
+
+    def join(self, corners: NDArray[np.int64], out: Pixels) -> None:
+        """Put rectangles of one size together from tiles that are held; any number of threads may.
+
+        Parameters
+        ----------
+        corners : ndarray of int64, shape (k, 3)
+            For each rectangle its place in `out`, and left and top in pixels of the level as it
+            is read.  All tiles that it touches were placed and loaded.
+        out : ndarray of uint8, shape (b, height, width, 3)
+            Contiguous; the places named are filled.
+        """
+        join_tiles(self._tiles(), self._slot_of, self.plane.across, corners, out)
 
     def read(self, left: int, top: int, out: Pixels) -> None:
         """Read a rectangle of any size.
@@ -220,10 +196,11 @@ class DirectLevel:
         PieceError
             For the first tile that cannot be decoded.
         """
-        alone = Crew()
         for number in self.touched(left, top, out.shape[1], out.shape[0]):
-            for error in self.hold([number], alone).values():
-                raise error
+            for missing in self.place([number]):
+                if (error := self.load(missing)) is not None:
+                    self.release([missing])
+                    raise error
             self._copy_from(number, left, top, out)
 
     def release(self, numbers: Iterable[int]) -> None:
@@ -244,22 +221,30 @@ class DirectLevel:
         self._kept.clear()
         self._free.clear()
         self._made = 0
+        self._room = None
 
     def _copy_from(self, number: int, left: int, top: int, out: Pixels) -> None:
-        tile, (height, width) = self._kept[number], out.shape[:2]
+        tile, (height, width) = self._tiles()[self._kept[number]], out.shape[:2]
         x, y = number % self.plane.across * self._w, number // self.plane.across * self._h
         x0, y0 = max(left, x), max(top, y)
         x1, y1 = min(left + width, x + self._w), min(top + height, y + self._h)
         out[y0 - top : y1 - top, x0 - left : x1 - left] = tile[y0 - y : y1 - y, x0 - x : x1 - x]
 
-    def _slot(self) -> Pixels:
-        """Give memory for a tile: what is free, new, or that of the tile used longest ago."""
+    def _slot(self) -> int:
+        """Give room for a tile: what is free, new, or that of the tile used longest ago."""
         if self._free:
             return self._free.pop()
         if self._made >= self._slots and self._kept:
             return self._kept.popitem(last=False)[1]
         self._made += 1
-        return np.empty((self._h, self._w, 3), dtype=np.uint8)
+        return self._made - 1
+
+    def _tiles(self) -> Pixels:
+        """Give the memory of all slots, shape (slots, h, w, 3); the system backs what is used."""
+        if self._room is None:
+            most = min(self._slots, len(self.plane.offsets))
+            self._room = np.empty((most, self._h, self._w, 3), dtype=np.uint8)
+        return self._room
 
     def _scratch(self) -> Pixels:
         """Give this thread's memory for one whole tile of the file."""

@@ -49,6 +49,9 @@ THROUGH_IMAGECODECS = {
 
 _RGB, _YCBCR = 2, 6
 _START = b"\xff\xd8"
+_TABLES = frozenset({0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)})
+"""JPEG segments that may stand before the frame: tables, comments, what applications say."""
+_FRAMES = frozenset({0xC0, 0xC1, 0xC2})
 _HORIZONTAL = 2  # predictor: each sample is the difference to the one on its left
 
 
@@ -84,6 +87,12 @@ class Coding:
     def jpeg_head(self) -> bytes:
         """What every JPEG tile of three samples begins with once it is whole; see `splice`."""
         return _head(self.tables, self.photometric)
+
+    @cached_property
+    def has_plain_head(self) -> bool:
+        """Whether `jpeg_head` has no frame, no scan and nothing unknown: a tile has its own."""
+        head = self.jpeg_head
+        return _after_tables(head) == len(head)
 
 
 def unpack(coding: Coding, data: bytes, shape: tuple[int, int, int]) -> NDArray[Any]:
@@ -160,13 +169,13 @@ def unpack_into(coding: Coding, data: bytes, out: NDArray[Any]) -> None:
     height, width, samples = out.shape
     if coding.compression == JPEG and samples == 3 and out.dtype == np.uint8:
         whole = _whole(coding.jpeg_head, data)
-        try:
-            found_h, found_w, colours, _ = simplejpeg.decode_jpeg_header(whole)
-            if (found_h, found_w) == (height, width) and colours != "Gray":
-                simplejpeg.decode_jpeg(whole, colorspace="RGB", buffer=out)
+        if coding.has_plain_head and _frame(data) == (height, width, samples):
+            try:
+                found = simplejpeg.decode_jpeg(whole, colorspace="RGB", buffer=out)
+            except (ValueError, MemoryError) as error:
+                raise DecodeError(str(error)) from error
+            if found.shape == out.shape:
                 return
-        except (ValueError, MemoryError) as error:
-            raise DecodeError(str(error)) from error
     out[...] = unpack(coding, data, (height, width, samples))
 
 
@@ -282,3 +291,19 @@ def _whole(head: bytes, data: bytes) -> bytes:
     if data[:2] != _START:
         raise DecodeError("no JPEG")
     return head + data[2:]
+
+
+def _after_tables(jpeg: bytes) -> int:
+    """Give the place after the segments that may stand before the frame."""
+    at = 2
+    while len(jpeg) >= at + 4 and jpeg[at] == 0xFF and jpeg[at + 1] in _TABLES:
+        at += 2 + (jpeg[at + 2] << 8 | jpeg[at + 3])
+    return at
+
+
+def _frame(jpeg: bytes) -> tuple[int, int, int] | None:
+    """Read height, width and samples from a JPEG whose head is as usual; None for any other."""
+    at = _after_tables(jpeg)
+    if len(jpeg) < at + 10 or jpeg[at] != 0xFF or jpeg[at + 1] not in _FRAMES:
+        return None
+    return jpeg[at + 5] << 8 | jpeg[at + 6], jpeg[at + 7] << 8 | jpeg[at + 8], jpeg[at + 9]

@@ -2,14 +2,15 @@
 
 What comes out is what `metastra.slides.scaled.read_scaled` gives for every tile by itself, to the
 bit; it only comes sooner.  A tile of the grid that is a tile of the file is decoded into its place.
+For the others the file's tiles are decoded in stretches by all threads, and whichever thread
+decodes the last one that a tile of the grid waits for puts it together: nobody waits for anybody
+before the batch is done.
 """
 
 from __future__ import annotations
 
-import math
 import threading
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,46 +18,18 @@ from numpy.typing import NDArray
 from metastra.slides.area_kernel import area_bytes
 from metastra.slides.crew import Crew
 from metastra.slides.direct_level import DirectLevel, DirectSlide
-from metastra.slides.scaled import (
-    BLOCK_PX,
-    HALF,
-    MAX_STEP,
-    best_level,
-    pixel_edges,
-    read_scaled,
-)
+from metastra.slides.scaled import HALF, MAX_STEP, best_level, read_scaled
 from metastra.slides.slide import Slide
 from metastra.slides.tiff_pieces import PieceError, piece_error
 from metastra.tiles.grid import TileGrid
+from metastra.tiles.layout import Axis, Layout
 
 __all__ = ["GridReader"]
 
-_GROUP = 8
-"""Tiles for each thread that are put together at a time, from memory that is still near."""
+_STRETCH = 4
+"""Tiles of the file that a thread decodes before it puts together: what its own cache holds."""
 
 Pixels = NDArray[np.uint8]
-Edges = NDArray[np.float64]
-
-
-class _Span(NamedTuple):
-    """What a tile covers along one axis: first pixel, pixels, edges within (None: one each)."""
-
-    first: int
-    size: int
-    edges: Edges | None
-
-
-class _Box(NamedTuple):
-    """A tile of the grid on the level: its place in the batch and what it covers."""
-
-    at: int
-    x: _Span
-    y: _Span
-
-    @property
-    def place(self) -> tuple[int, int, int, int]:
-        """Left, top, width and height."""
-        return self.x.first, self.y.first, self.x.size, self.y.size
 
 
 class GridReader:
@@ -76,13 +49,12 @@ class GridReader:
         self.level = best_level(slide.info, min(grid.side_px0) / side)
         self._down = slide.info.levels[self.level].downsample
         self._steps = tuple(size / side / self._down for size in grid.side_px0)
-        spans = [self._spans(axis, 1) for axis in (0, 1)]
-        self._shrink = _whole_step(spans, side)
+        self._axes = tuple(Axis.of(grid, axis, self._down) for axis in (0, 1))
+        self._shrink = _whole_step(self._axes, side)
         if self._shrink > 1:
-            spans = [self._spans(axis, self._shrink) for axis in (0, 1)]
-        self._x, self._y = spans
+            self._lay_axes(self._shrink)
         self._own = threading.local()
-        self._last: NDArray[np.int32] | None = None
+        self._laid: tuple[DirectLevel, Layout] | None = None
 
     def fill(self, part: slice, out: Pixels, crew: Crew) -> None:
         """Read some tiles.
@@ -92,7 +64,7 @@ class GridReader:
         part : slice
             Which of the grid's.
         out : ndarray of uint8, shape (b, tile_px, tile_px, 3)
-            Is filled.
+            Contiguous; is filled.
         crew : Crew
             Does it.
 
@@ -101,106 +73,167 @@ class GridReader:
         SlideError
             SL005 for the first tile, in the grid's order, that cannot be decoded.
         """
-        level = self._direct()
-        boxes = list(self._boxes(part))
         failed: dict[int, PieceError] = {}
-        others = boxes
-        if level is not None:
-            whole, several, others = self._sorted(level, boxes)
-            found = crew.run(lambda pair: level.decode(pair[1], out[pair[0].at]), whole)
-            pairs = zip(whole, found, strict=True)
-            failed = {box.at: error for (box, _), error in pairs if error is not None}
-            for group in _groups(level, several, crew.threads):
-                failed |= self._render(level, group, out, crew)
-                level.release(self._done_with(level, group, part.start))
-        for box in others:
-            if failed and box.at > min(failed):
+        direct = self._direct()
+        others = range(part.start, part.stop) if direct is None else direct[1].others(part)
+        if direct is not None:
+            level, layout = direct
+            failed = self._whole(level, layout, part, out, crew)
+            for tiles, touched in layout.several(part):
+                gathering = _Gathering(level, layout, tiles, touched, self._own)
+                failed |= gathering.run(part.start, out, crew)
+        for tile in others:
+            if failed and tile > min(failed):
                 break
-            x, y = self._grid.coords[part.start + box.at].tolist()
-            tile = read_scaled(self._slide, x, y, *self._grid.side_px0, self._side, self._side)
-            out[box.at] = tile
-        if failed and level is not None:
-            raise piece_error(self._slide.info, self.level, level.plane, failed[min(failed)])
+            x, y = self._grid.coords[tile].tolist()
+            out[tile - part.start] = read_scaled(
+                self._slide, x, y, *self._grid.side_px0, self._side, self._side
+            )
+        if failed and direct is not None:
+            plane = direct[0].plane
+            raise piece_error(self._slide.info, self.level, plane, failed[min(failed)])
 
-    def _direct(self) -> DirectLevel | None:
+    def _whole(
+        self, level: DirectLevel, layout: Layout, part: slice, out: Pixels, crew: Crew
+    ) -> dict[int, PieceError]:
+        """Decode the tiles of the grid that are the file's; name those that cannot be decoded."""
+        tiles, numbers = (found.tolist() for found in layout.whole(part))
+        start = part.start
+        found = crew.run(
+            lambda pair: level.decode(pair[1], out[pair[0] - start]),
+            list(zip(tiles, numbers, strict=True)),
+        )
+        return {tile: error for tile, error in zip(tiles, found, strict=True) if error is not None}
+
+    def _direct(self) -> tuple[DirectLevel, Layout] | None:
+        """Give the level, if it is read directly, and how the grid lies on it."""
         if max(self._steps) > MAX_STEP or not isinstance(self._slide, DirectSlide):
             return None
         level = self._slide.direct_level(self.level, self._shrink)
         if level is None and self._shrink > 1:  # the file's tiles cannot be cut so
-            self._shrink = 1
-            self._x, self._y = (self._spans(axis, 1) for axis in (0, 1))
+            self._lay_axes(1)
             level = self._slide.direct_level(self.level)
-        return level
+        if level is None:
+            return None
+        if self._laid is None or self._laid[0] is not level:
+            self._laid = level, Layout(level, *self._axes)
+        return self._laid
 
-    def _boxes(self, part: slice) -> Iterator[_Box]:
-        for at, (x, y) in enumerate(self._grid.coords[part].tolist()):
-            yield _Box(at, self._x[x], self._y[y])
+    def _lay_axes(self, shrink: int) -> None:
+        self._shrink = shrink
+        self._axes = tuple(Axis.of(self._grid, axis, self._down, shrink) for axis in (0, 1))
 
-    def _sorted(
-        self, level: DirectLevel, boxes: list[_Box]
-    ) -> tuple[list[tuple[_Box, int]], list[_Box], list[_Box]]:
-        """Tell tiles that are one of the file's, made of several, and to be read otherwise."""
-        whole, several, others = [], [], []
-        for box in boxes:
-            left, top, width, height = box.place
-            if not level.holds(left, top, width, height) or width * height > BLOCK_PX:
-                others.append(box)
-                continue
-            plain = box.x.edges is None and box.y.edges is None
-            number = level.whole(left, top, width, height) if plain else None
-            if number is not None:
-                whole.append((box, number))
-            elif len(level.touched(left, top, width, height)) > level.slots:
-                others.append(box)
-            else:
-                several.append(box)
-        return whole, several, others
 
-    def _render(
-        self, level: DirectLevel, group: list[_Box], out: Pixels, crew: Crew
-    ) -> dict[int, PieceError]:
-        """Read tiles whose sources can all be held; name those that cannot be decoded."""
-        touched = {box.at: level.touched(*box.place) for box in group}
-        spoilt = level.hold([number for each in touched.values() for number in each], crew)
-        failed = {
-            at: next(spoilt[number] for number in each if number in spoilt)
-            for at, each in touched.items()
-            if not spoilt.keys().isdisjoint(each)
-        }
-        good = [box for box in group if box.at not in failed]
-        crew.run(lambda box: self._render_one(level, box, out[box.at]), good)
+class _Gathering:
+    """Tiles of the grid that are put together from tiles of the file, all of which can be held.
+
+    Parameters
+    ----------
+    level : DirectLevel
+        The level.
+    layout : Layout
+        How the grid lies on it.
+    tiles : ndarray of int64, shape (k,)
+        Positions in the grid.
+    touched : ndarray of int64, shape (k, t)
+        The tiles of the file that each needs; -1 for none.
+    own : threading.local
+        Keeps each thread's memory for one source.
+    """
+
+    def __init__(
+        self,
+        level: DirectLevel,
+        layout: Layout,
+        tiles: NDArray[np.int64],
+        touched: NDArray[np.int64],
+        own: threading.local,
+    ) -> None:
+        self._level, self._layout, self._own = level, layout, own
+        self._tiles, self._touched = tiles, touched.tolist()
+        self._plain = layout.plain[tiles]
+        self._corners = np.empty((tiles.size, 3), dtype=np.int64)
+        self._corners[:, 1:] = layout.corners(tiles)
+        numbers = np.unique(touched[touched >= 0])
+        self._done_with = numbers[layout.last_uses[numbers] <= tiles[-1]].tolist()
+        self._waiting: dict[int, list[int]] = {n: [] for n in level.place(numbers.tolist())}
+        self._lacks = [0] * tiles.size
+        for box, each in enumerate(self._touched):
+            for number in each:
+                if number in self._waiting:
+                    self._waiting[number].append(box)
+                    self._lacks[box] += 1
+        self._spoilt: dict[int, PieceError] = {}
+        self._lock = threading.Lock()
+
+    def run(self, start: int, out: Pixels, crew: Crew) -> dict[int, PieceError]:
+        """Decode what is missing, put the tiles together and let go of what nobody needs again.
+
+        Parameters
+        ----------
+        start : int
+            Position in the grid of the batch's first tile.
+        out : ndarray of uint8, shape (b, tile_px, tile_px, 3)
+            The batch.
+        crew : Crew
+            Does it.
+
+        Returns
+        -------
+        dict of int to PieceError
+            The tiles of the grid, by position, that cannot be decoded.
+        """
+        self._corners[:, 0] = self._tiles - start
+        missing = _stretches(list(self._waiting), crew.threads)
+        ready = _stretches([n for n, lacks in enumerate(self._lacks) if not lacks], crew.threads)
+        work: list[tuple[list[int], list[int]]] = [(numbers, []) for numbers in missing]
+        work += [([], boxes) for boxes in ready]
+        try:
+            crew.run(lambda item: self._step(*item, out), work)
+        finally:  # what was not decoded is not kept
+            self._level.release([*self._waiting, *self._spoilt, *self._done_with])
+        failed = {}
+        if self._spoilt:
+            for tile, each in zip(self._tiles.tolist(), self._touched, strict=True):
+                for number in each:
+                    if number in self._spoilt:
+                        failed[tile] = self._spoilt[number]
+                        break
         return failed
 
-    def _done_with(self, level: DirectLevel, group: list[_Box], start: int) -> list[int]:
-        """List the file's tiles that no tile of the grid after these ones needs."""
-        if self._last is None or self._last.size != len(level.plane.offsets):
-            self._last = self._last_uses(level)
-        end = start + group[-1].at
-        touched = {number for box in group for number in level.touched(*box.place)}
-        return [number for number in touched if self._last[number] <= end]
+    def _step(self, numbers: list[int], boxes: list[int], out: Pixels) -> None:
+        """Decode some of the file's tiles, then put together what waited for the last of them."""
+        found = [self._level.load(number) for number in numbers]
+        if numbers:
+            boxes = []
+            with self._lock:
+                for number, error in zip(numbers, found, strict=True):
+                    if error is not None:
+                        self._spoilt[number] = error
+                    for box in self._waiting.pop(number):
+                        self._lacks[box] -= 1
+                        if not self._lacks[box]:
+                            boxes.append(box)
+        if self._spoilt:
+            boxes = [b for b in boxes if self._spoilt.keys().isdisjoint(self._touched[b])]
+        self._put_together(boxes, out)
 
-    def _last_uses(self, level: DirectLevel) -> NDArray[np.int32]:
-        """Say for each of the file's tiles which tile of the grid is the last that needs it."""
-        last = np.full(len(level.plane.offsets), -1, dtype=np.int32)
-        x, y = self._grid.coords.T.tolist()
-        for number, (left, top) in enumerate(zip(x, y, strict=True)):
-            box = _Box(number, self._x[left], self._y[top])
-            if level.holds(*box.place):
-                last[level.touched(*box.place)] = number
-        return last
+    def _put_together(self, boxes: list[int], out: Pixels) -> None:
+        plain = [box for box in boxes if self._plain[box]]
+        if plain:
+            self._level.join(self._corners[plain], out)
+        for box in boxes:
+            if not self._plain[box]:
+                self._average(box, out)
 
-    def _render_one(self, level: DirectLevel, box: _Box, out: Pixels) -> None:
-        left, top, width, height = box.place
-        if box.x.edges is None and box.y.edges is None:
-            level.copy(left, top, out)
-            return
-        source = self._scratch(height * width * 3).reshape(height, width, 3)
-        level.copy(left, top, source)
-        x_edges, y_edges = (
-            np.arange(span.size + 1, dtype=np.float64) if span.edges is None else span.edges
-            for span in (box.x, box.y)
-        )
-        area_bytes(source, x_edges, y_edges, HALF, out)
+    def _average(self, box: int, out: Pixels) -> None:
+        x, y, tile = self._layout.x, self._layout.y, self._tiles[box]
+        column, row = x.which[tile], y.which[tile]
+        height, width = int(y.size[row]), int(x.size[column])
+        source = self._scratch(height * width * 3).reshape(1, height, width, 3)
+        at, left, top = self._corners[box].tolist()
+        self._level.join(np.array([[0, left, top]]), source)
+        area_bytes(source[0], x.edges[column], y.edges[row], HALF, out[at])
 
     def _scratch(self, n_bytes: int) -> Pixels:
         """Give this thread's memory for one source."""
@@ -209,46 +242,24 @@ class GridReader:
             scratch = self._own.scratch = np.empty(n_bytes, dtype=np.uint8)
         return scratch[:n_bytes]
 
-    def _spans(self, axis: int, shrink: int) -> dict[int, _Span]:
-        """Lay out what the tiles cover along an axis, by their corner in level-0 pixels."""
-        plain = np.arange(self._side + 1, dtype=np.float64)
-        spans = {}
-        for corner in np.unique(self._grid.coords[:, axis]).tolist():
-            edges = pixel_edges(corner / self._down, self._steps[axis], self._side) / shrink
-            first = math.floor(edges[0])
-            within = edges - first
-            spans[corner] = _Span(
-                first,
-                math.ceil(edges[-1]) - first,
-                None if np.array_equal(within, plain) else within,
-            )
-        return spans
 
-
-def _whole_step(spans: list[dict[int, _Span]], side: int) -> int:
+def _whole_step(axes: Sequence[Axis], side: int) -> int:
     """Give the whole number of pixels that every output pixel averages; 1 where there is none."""
-    every = [span for axis in spans for span in axis.values()]
-    if not every or every[0].edges is None or every[0].size % side:
+    sizes = np.concatenate([axis.size for axis in axes])
+    if not sizes.size or sizes[0] % side:
         return 1
-    step = every[0].size // side
+    step = int(sizes[0]) // side
     steps = np.arange(side + 1, dtype=np.float64) * step
-    for span in every:
-        if span.first % step or span.edges is None or not np.array_equal(span.edges, steps):
+    for axis in axes:
+        if (axis.first % step).any() or not all(np.array_equal(e, steps) for e in axis.edges):
             return 1
     return step
 
 
-def _groups(level: DirectLevel, boxes: list[_Box], threads: int) -> Iterator[list[_Box]]:
-    """Cut a batch so that the file's tiles each part needs can be held, and stay in the caches."""
-    group: list[_Box] = []
-    needed: set[int] = set()
-    for box in boxes:
-        more = level.touched(*box.place)
-        full = len(group) >= _GROUP * threads or len(needed.union(more)) > level.slots
-        if group and full:
-            yield group
-            group, needed = [], set()
-        group.append(box)
-        needed.update(more)
-    if group:
-        yield group
+def _stretches(items: list[int], threads: int) -> Iterator[list[int]]:
+    """Cut a list into short stretches, the last ones shorter: the threads end together."""
+    at = 0
+    while at < len(items):
+        size = min(_STRETCH, max(1, (len(items) - at) // (2 * threads)))
+        yield items[at : at + size]
+        at += size

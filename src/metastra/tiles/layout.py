@@ -1,0 +1,212 @@
+"""Where the tiles of a grid lie on the tiles of a level of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metastra.slides.direct_level import DirectLevel
+from metastra.slides.scaled import BLOCK_PX, pixel_edges
+from metastra.tiles.grid import TileGrid
+
+__all__ = ["Axis", "Layout"]
+
+Edges = NDArray[np.float64]
+Numbers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+
+class Axis(NamedTuple):
+    """What the tiles of a grid cover along one axis, by the corners that differ.
+
+    Parameters
+    ----------
+    which : ndarray of int, shape (tiles,)
+        For each tile of the grid its corner, by position in what follows.
+    first, size : ndarray of int, shape (corners,)
+        First pixel of the level, and number of pixels.
+    edges : list of ndarray, shape (tile_px + 1,)
+        Of the output pixels, counted from `first`.
+    plain : ndarray of bool, shape (corners,)
+        Whether each output pixel is one pixel of the level.
+    """
+
+    which: Numbers
+    first: Numbers
+    size: Numbers
+    edges: list[Edges]
+    plain: Flags
+
+    @classmethod
+    def of(cls, grid: TileGrid, axis: int, down: float, shrink: int = 1) -> Axis:
+        """Lay an axis of a grid out.
+
+        Parameters
+        ----------
+        grid : TileGrid
+            The grid.
+        axis : int
+            0 for x, 1 for y.
+        down : float
+            Level-0 pixels per pixel of the level.
+        shrink : int
+            Pixels of the level per pixel as it is read.
+
+        Returns
+        -------
+        Axis
+            In pixels as the level is read.
+        """
+        side = grid.spec.tile_px
+        step = grid.side_px0[axis] / side / down
+        plain = np.arange(side + 1, dtype=np.float64)
+        corners, which = np.unique(grid.coords[:, axis], return_inverse=True)
+        every = [pixel_edges(corner / down, step, side) / shrink for corner in corners.tolist()]
+        first = np.array([np.floor(edges[0]) for edges in every], dtype=np.int64)
+        last = np.array([np.ceil(edges[-1]) for edges in every], dtype=np.int64)
+        within = [edges - start for edges, start in zip(every, first.tolist(), strict=True)]
+        same = [np.array_equal(edges, plain) for edges in within]
+        edges = [plain if is_plain else own for own, is_plain in zip(within, same, strict=True)]
+        which = which.astype(np.int64).reshape(-1)
+        return cls(which, first, last - first, edges, np.array(same, dtype=np.bool_))
+
+
+class Layout:
+    """Where each tile of a grid lies on the tiles of a level.
+
+    Parameters
+    ----------
+    level : DirectLevel
+        The level.
+    x, y : Axis
+        Of the grid, in pixels as the level is read.
+    """
+
+    def __init__(self, level: DirectLevel, x: Axis, y: Axis) -> None:
+        self.x, self.y = x, y
+        self._across, self._slots = level.plane.across, level.slots
+        self._n_tiles = len(level.plane.offsets)
+        width, height = level.tile_px
+        self._begin_x, self._end_x = _touched(x, width)
+        self._begin_y, self._end_y = _touched(y, height)
+        inside_x, inside_y = _inside(x, level.width_px), _inside(y, level.height_px)
+        exact_x, exact_y = _exact(x, width), _exact(y, height)
+        self.plain = x.plain[x.which] & y.plain[y.which]
+        area = x.size[x.which] * y.size[y.which]
+        count = (self._end_x - self._begin_x)[x.which] * (self._end_y - self._begin_y)[y.which]
+        possible = inside_x[x.which] & inside_y[y.which] & (area <= BLOCK_PX)
+        self._whole = possible & exact_x[x.which] & exact_y[y.which]
+        self._several = possible & ~self._whole & (count <= self._slots)
+
+    def whole(self, part: slice) -> tuple[Numbers, Numbers]:
+        """Find the tiles of the grid that are tiles of the file.
+
+        Parameters
+        ----------
+        part : slice
+            Which of the grid's are looked at.
+
+        Returns
+        -------
+        tiles : ndarray of int64, shape (k,)
+            Their positions in the grid.
+        numbers : ndarray of int64, shape (k,)
+            Which of the file's they are.
+        """
+        tiles = part.start + np.flatnonzero(self._whole[part])
+        across, down = self._begin_x[self.x.which[tiles]], self._begin_y[self.y.which[tiles]]
+        return tiles, down * self._across + across
+
+    def several(self, part: slice) -> Iterator[tuple[Numbers, Numbers]]:
+        """Group the tiles of the grid that are put together so that a group's sources can be held.
+
+        Parameters
+        ----------
+        part : slice
+            Which of the grid's are looked at.
+
+        Yields
+        ------
+        tiles : ndarray of int64, shape (k,)
+            Their positions in the grid, in order.
+        touched : ndarray of int64, shape (k, t)
+            For each of them the tiles of the file that it touches; -1 where there are fewer.
+        """
+        waiting = [part.start + np.flatnonzero(self._several[part])]
+        while waiting:
+            tiles = waiting.pop()
+            touched = self._numbers(tiles)
+            if tiles.size > 1 and np.unique(touched[touched >= 0]).size > self._slots:
+                waiting += [tiles[tiles.size // 2 :], tiles[: tiles.size // 2]]
+            elif tiles.size:
+                yield tiles, touched
+
+    def others(self, part: slice) -> list[int]:
+        """List the tiles of the grid that have to be read otherwise.
+
+        Parameters
+        ----------
+        part : slice
+            Which of the grid's are looked at.
+
+        Returns
+        -------
+        list of int
+            Their positions in the grid, in order.
+        """
+        found = part.start + np.flatnonzero(~(self._whole | self._several)[part])
+        return [int(tile) for tile in found]
+
+    def corners(self, tiles: Numbers) -> NDArray[np.int64]:
+        """Give the top left pixels of some tiles.
+
+        Parameters
+        ----------
+        tiles : ndarray of int64, shape (k,)
+            Positions in the grid.
+
+        Returns
+        -------
+        ndarray of int64, shape (k, 2)
+            Left and top, in pixels as the level is read.
+        """
+        columns, rows = self.x.which[tiles], self.y.which[tiles]
+        return np.stack([self.x.first[columns], self.y.first[rows]], axis=1)
+
+    @cached_property
+    def last_uses(self) -> NDArray[np.int64]:
+        """For each of the file's tiles the last tile of the grid that needs it; -1 for none."""
+        last = np.full(self._n_tiles, -1, dtype=np.int64)
+        for tiles in np.array_split(np.flatnonzero(self._several), 1 + self._several.size // 1024):
+            touched = self._numbers(tiles)
+            np.maximum.at(last, touched, np.where(touched >= 0, tiles[:, None], -1))
+        return last
+
+    def _numbers(self, tiles: Numbers) -> Numbers:
+        """List for each tile the file's tiles that it touches, by rows."""
+        columns, rows = self.x.which[tiles], self.y.which[tiles]
+        x0, y0 = self._begin_x[columns], self._begin_y[rows]
+        n_x, n_y = self._end_x[columns] - x0, self._end_y[rows] - y0
+        along_x = np.arange(n_x.max(initial=0))
+        along_y = np.arange(n_y.max(initial=0))[:, None]
+        there = (along_y < n_y[:, None, None]) & (along_x < n_x[:, None, None])
+        places = (y0[:, None, None] + along_y) * self._across + (x0[:, None, None] + along_x)
+        return np.where(there, places, -1).reshape(tiles.size, there[0].size if tiles.size else 0)
+
+
+def _touched(axis: Axis, piece: int) -> tuple[Numbers, Numbers]:
+    """Give the first of the file's tiles that each corner's tiles touch, and the one after."""
+    return axis.first // piece, (axis.first + axis.size - 1) // piece + 1
+
+
+def _inside(axis: Axis, end: int) -> Flags:
+    return (axis.first >= 0) & (axis.first + axis.size <= end)
+
+
+def _exact(axis: Axis, piece: int) -> Flags:
+    exact: Flags = axis.plain & (axis.size == piece) & (axis.first % piece == 0)
+    return exact
