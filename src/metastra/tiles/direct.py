@@ -2,15 +2,15 @@
 
 What comes out is what `metastra.slides.scaled.read_scaled` gives for every tile by itself, to the
 bit; it only comes sooner.  A tile of the grid that is a tile of the file is decoded into its place.
-For the others the file's tiles are decoded in stretches by all threads, and whichever thread
-decodes the last one that a tile of the grid waits for puts it together: nobody waits for anybody
-before the batch is done.
+The others are taken in stretches.  A thread decodes those of the file's tiles that its stretch
+needs and nobody decoded or began to; whoever decodes the last one that a tile of the grid waits for
+puts it together.  So no thread waits for another before the batch is done.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from metastra.tiles.layout import Axis, Layout
 __all__ = ["GridReader"]
 
 _STRETCH = 4
-"""Tiles of the file that a thread decodes before it puts together: what its own cache holds."""
+"""Tiles of the grid that a thread takes at a time: their sources fit its own cache."""
 
 Pixels = NDArray[np.uint8]
 
@@ -79,8 +79,8 @@ class GridReader:
         if direct is not None:
             level, layout = direct
             failed = self._whole(level, layout, part, out, crew)
-            for tiles, touched in layout.several(part):
-                gathering = _Gathering(level, layout, tiles, touched, self._own)
+            for tiles in layout.several(part):
+                gathering = _Gathering(level, layout, tiles, self._own)
                 failed |= gathering.run(part.start, out, crew)
         for tile in others:
             if failed and tile > min(failed):
@@ -133,37 +133,24 @@ class _Gathering:
         The level.
     layout : Layout
         How the grid lies on it.
-    tiles : ndarray of int64, shape (k,)
-        Positions in the grid.
-    touched : ndarray of int64, shape (k, t)
-        The tiles of the file that each needs; -1 for none.
+    tiles : ndarray of int32, shape (k,)
+        Positions in the grid, in order.
     own : threading.local
         Keeps each thread's memory for one source.
     """
 
     def __init__(
-        self,
-        level: DirectLevel,
-        layout: Layout,
-        tiles: NDArray[np.int64],
-        touched: NDArray[np.int64],
-        own: threading.local,
+        self, level: DirectLevel, layout: Layout, tiles: NDArray[np.int32], own: threading.local
     ) -> None:
-        self._level, self._layout, self._own = level, layout, own
-        self._tiles, self._touched = tiles, touched.tolist()
-        self._plain = layout.plain[tiles]
+        self._level, self._layout, self._tiles, self._own = level, layout, tiles, own
+        self._plain = layout.plain[tiles].tolist()
         self._corners = np.empty((tiles.size, 3), dtype=np.int64)
         self._corners[:, 1:] = layout.corners(tiles)
-        numbers = np.unique(touched[touched >= 0])
-        self._done_with = numbers[layout.last_uses[numbers] <= tiles[-1]].tolist()
-        self._waiting: dict[int, list[int]] = {n: [] for n in level.place(numbers.tolist())}
+        self._touched: dict[int, list[int]] = {}
         self._lacks = [0] * tiles.size
-        for box, each in enumerate(self._touched):
-            for number in each:
-                if number in self._waiting:
-                    self._waiting[number].append(box)
-                    self._lacks[box] += 1
+        self._waiting: dict[int, list[int]] = {}
         self._spoilt: dict[int, PieceError] = {}
+        self._failed: dict[int, PieceError] = {}
         self._lock = threading.Lock()
 
     def run(self, start: int, out: Pixels, crew: Crew) -> dict[int, PieceError]:
@@ -184,39 +171,68 @@ class _Gathering:
             The tiles of the grid, by position, that cannot be decoded.
         """
         self._corners[:, 0] = self._tiles - start
-        missing = _stretches(list(self._waiting), crew.threads)
-        ready = _stretches([n for n, lacks in enumerate(self._lacks) if not lacks], crew.threads)
-        work: list[tuple[list[int], list[int]]] = [(numbers, []) for numbers in missing]
-        work += [([], boxes) for boxes in ready]
         try:
-            crew.run(lambda item: self._step(*item, out), work)
+            crew.run(
+                lambda boxes: self._read(boxes, out), _stretches(self._tiles.size, crew.threads)
+            )
         finally:  # what was not decoded is not kept
-            self._level.release([*self._waiting, *self._spoilt, *self._done_with])
-        failed = {}
-        if self._spoilt:
-            for tile, each in zip(self._tiles.tolist(), self._touched, strict=True):
-                for number in each:
-                    if number in self._spoilt:
-                        failed[tile] = self._spoilt[number]
-                        break
-        return failed
+            self._level.release([*self._waiting, *self._spoilt])
+        self._level.release(self._done_with())
+        return {int(self._tiles[box]): error for box, error in self._failed.items()}
 
-    def _step(self, numbers: list[int], boxes: list[int], out: Pixels) -> None:
-        """Decode some of the file's tiles, then put together what waited for the last of them."""
-        found = [self._level.load(number) for number in numbers]
-        if numbers:
-            boxes = []
-            with self._lock:
-                for number, error in zip(numbers, found, strict=True):
-                    if error is not None:
-                        self._spoilt[number] = error
-                    for box in self._waiting.pop(number):
-                        self._lacks[box] -= 1
-                        if not self._lacks[box]:
-                            boxes.append(box)
-        if self._spoilt:
-            boxes = [b for b in boxes if self._spoilt.keys().isdisjoint(self._touched[b])]
-        self._put_together(boxes, out)
+    def _read(self, boxes: range, out: Pixels) -> None:
+        """Decode what a stretch needs and put together what waited for nothing else."""
+        touched = self._layout.touched(self._tiles[boxes.start : boxes.stop])
+        with self._lock:
+            missing, ready = self._claim(boxes, touched)
+        found = [self._level.load(number) for number in missing]
+        with self._lock:
+            ready += self._arrived(missing, found)
+        self._put_together(ready, out)
+
+    def _claim(self, boxes: range, touched: list[list[int]]) -> tuple[list[int], list[int]]:
+        """Take what nobody has begun to decode; tell it, and the tiles that lack nothing."""
+        missing = self._level.place([number for each in touched for number in each])
+        self._waiting.update((number, []) for number in missing)
+        ready = []
+        for box, each in zip(boxes, touched, strict=True):
+            self._touched[box] = each
+            for number in each:
+                if number in self._waiting:
+                    self._waiting[number].append(box)
+                    self._lacks[box] += 1
+            if not self._lacks[box]:
+                ready.append(box)
+        return missing, self._good(ready)
+
+    def _arrived(self, numbers: list[int], found: list[PieceError | None]) -> list[int]:
+        """Note what was decoded; give the tiles that waited for nothing else."""
+        ready = []
+        for number, error in zip(numbers, found, strict=True):
+            if error is not None:
+                self._spoilt[number] = error
+            for box in self._waiting.pop(number):
+                self._lacks[box] -= 1
+                if not self._lacks[box]:
+                    ready.append(box)
+        return self._good(ready)
+
+    def _good(self, boxes: list[int]) -> list[int]:
+        """Put those apart that need a tile of the file that cannot be decoded."""
+        if not self._spoilt:
+            return boxes
+        for box in boxes:
+            for number in self._touched[box]:
+                if number in self._spoilt:
+                    self._failed[box] = self._spoilt[number]
+                    break
+        return [box for box in boxes if box not in self._failed]
+
+    def _done_with(self) -> list[int]:
+        """List the file's tiles that no tile of the grid after these ones needs."""
+        numbers = np.array(list({n for each in self._touched.values() for n in each}))
+        ended: list[int] = numbers[self._layout.last_uses[numbers] <= self._tiles[-1]].tolist()
+        return ended
 
     def _put_together(self, boxes: list[int], out: Pixels) -> None:
         plain = [box for box in boxes if self._plain[box]]
@@ -256,10 +272,11 @@ def _whole_step(axes: Sequence[Axis], side: int) -> int:
     return step
 
 
-def _stretches(items: list[int], threads: int) -> Iterator[list[int]]:
-    """Cut a list into short stretches, the last ones shorter: the threads end together."""
-    at = 0
-    while at < len(items):
-        size = min(_STRETCH, max(1, (len(items) - at) // (2 * threads)))
-        yield items[at : at + size]
+def _stretches(count: int, threads: int) -> list[range]:
+    """Cut a number of tiles into short stretches, the last ones shorter: threads end together."""
+    stretches, at = [], 0
+    while at < count:
+        size = min(_STRETCH, max(1, (count - at) // (2 * threads)))
+        stretches.append(range(at, at + size))
         at += size
+    return stretches

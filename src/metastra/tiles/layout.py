@@ -17,6 +17,7 @@ __all__ = ["Axis", "Layout"]
 
 Edges = NDArray[np.float64]
 Numbers = NDArray[np.int64]
+Positions = NDArray[np.int32]
 Flags = NDArray[np.bool_]
 
 
@@ -25,7 +26,7 @@ class Axis(NamedTuple):
 
     Parameters
     ----------
-    which : ndarray of int, shape (tiles,)
+    which : ndarray of int32, shape (tiles,)
         For each tile of the grid its corner, by position in what follows.
     first, size : ndarray of int, shape (corners,)
         First pixel of the level, and number of pixels.
@@ -35,7 +36,7 @@ class Axis(NamedTuple):
         Whether each output pixel is one pixel of the level.
     """
 
-    which: Numbers
+    which: Positions
     first: Numbers
     size: Numbers
     edges: list[Edges]
@@ -71,8 +72,8 @@ class Axis(NamedTuple):
         within = [edges - start for edges, start in zip(every, first.tolist(), strict=True)]
         same = [np.array_equal(edges, plain) for edges in within]
         edges = [plain if is_plain else own for own, is_plain in zip(within, same, strict=True)]
-        which = which.astype(np.int64).reshape(-1)
-        return cls(which, first, last - first, edges, np.array(same, dtype=np.bool_))
+        place = which.astype(np.int32).reshape(-1)
+        return cls(place, first, last - first, edges, np.array(same, dtype=np.bool_))
 
 
 class Layout:
@@ -97,12 +98,20 @@ class Layout:
         exact_x, exact_y = _exact(x, width), _exact(y, height)
         self.plain = x.plain[x.which] & y.plain[y.which]
         area = x.size[x.which] * y.size[y.which]
-        count = (self._end_x - self._begin_x)[x.which] * (self._end_y - self._begin_y)[y.which]
+        self._columns, self._rows = (
+            [range(*ends) for ends in np.stack(spans, axis=1).tolist()]
+            for spans in (_touched(x, width), _touched(y, height))
+        )
+        n_columns, n_rows = self._end_x - self._begin_x, self._end_y - self._begin_y
+        self._count = (n_columns[x.which] * n_rows[y.which]).astype(np.int32)
         possible = inside_x[x.which] & inside_y[y.which] & (area <= BLOCK_PX)
-        self._whole = possible & exact_x[x.which] & exact_y[y.which]
-        self._several = possible & ~self._whole & (count <= self._slots)
+        whole = possible & exact_x[x.which] & exact_y[y.which]
+        several = possible & ~whole & (self._count <= self._slots)
+        self._whole, self._several, self._others = (
+            np.flatnonzero(kind).astype(np.int32) for kind in (whole, several, ~(whole | several))
+        )
 
-    def whole(self, part: slice) -> tuple[Numbers, Numbers]:
+    def whole(self, part: slice) -> tuple[Positions, Numbers]:
         """Find the tiles of the grid that are tiles of the file.
 
         Parameters
@@ -112,16 +121,16 @@ class Layout:
 
         Returns
         -------
-        tiles : ndarray of int64, shape (k,)
+        tiles : ndarray of int32, shape (k,)
             Their positions in the grid.
         numbers : ndarray of int64, shape (k,)
             Which of the file's they are.
         """
-        tiles = part.start + np.flatnonzero(self._whole[part])
+        tiles = _within(self._whole, part)
         across, down = self._begin_x[self.x.which[tiles]], self._begin_y[self.y.which[tiles]]
         return tiles, down * self._across + across
 
-    def several(self, part: slice) -> Iterator[tuple[Numbers, Numbers]]:
+    def several(self, part: slice) -> Iterator[Positions]:
         """Group the tiles of the grid that are put together so that a group's sources can be held.
 
         Parameters
@@ -131,19 +140,16 @@ class Layout:
 
         Yields
         ------
-        tiles : ndarray of int64, shape (k,)
+        ndarray of int32, shape (k,)
             Their positions in the grid, in order.
-        touched : ndarray of int64, shape (k, t)
-            For each of them the tiles of the file that it touches; -1 where there are fewer.
         """
-        waiting = [part.start + np.flatnonzero(self._several[part])]
+        waiting = [_within(self._several, part)]
         while waiting:
             tiles = waiting.pop()
-            touched = self._numbers(tiles)
-            if tiles.size > 1 and np.unique(touched[touched >= 0]).size > self._slots:
+            if tiles.size > 1 and not self._can_be_held(tiles):
                 waiting += [tiles[tiles.size // 2 :], tiles[: tiles.size // 2]]
             elif tiles.size:
-                yield tiles, touched
+                yield tiles
 
     def others(self, part: slice) -> list[int]:
         """List the tiles of the grid that have to be read otherwise.
@@ -158,15 +164,32 @@ class Layout:
         list of int
             Their positions in the grid, in order.
         """
-        found = part.start + np.flatnonzero(~(self._whole | self._several)[part])
-        return [int(tile) for tile in found]
+        return [int(tile) for tile in _within(self._others, part)]
 
-    def corners(self, tiles: Numbers) -> NDArray[np.int64]:
+    def touched(self, tiles: Positions) -> list[list[int]]:
+        """List for each of some tiles the file's tiles that it touches.
+
+        Parameters
+        ----------
+        tiles : ndarray of int32, shape (k,)
+            Positions in the grid.
+
+        Returns
+        -------
+        list of list of int
+            By rows.
+        """
+        return [
+            [row * self._across + column for row in self._rows[y] for column in self._columns[x]]
+            for x, y in zip(self.x.which[tiles].tolist(), self.y.which[tiles].tolist(), strict=True)
+        ]
+
+    def corners(self, tiles: Positions) -> NDArray[np.int64]:
         """Give the top left pixels of some tiles.
 
         Parameters
         ----------
-        tiles : ndarray of int64, shape (k,)
+        tiles : ndarray of int32, shape (k,)
             Positions in the grid.
 
         Returns
@@ -181,12 +204,18 @@ class Layout:
     def last_uses(self) -> NDArray[np.int64]:
         """For each of the file's tiles the last tile of the grid that needs it; -1 for none."""
         last = np.full(self._n_tiles, -1, dtype=np.int64)
-        for tiles in np.array_split(np.flatnonzero(self._several), 1 + self._several.size // 1024):
+        for tiles in np.array_split(self._several, 1 + self._several.size // 1024):
             touched = self._numbers(tiles)
             np.maximum.at(last, touched, np.where(touched >= 0, tiles[:, None], -1))
         return last
 
-    def _numbers(self, tiles: Numbers) -> Numbers:
+    def _can_be_held(self, tiles: Positions) -> bool:
+        if self._count[tiles].sum() <= self._slots:
+            return True
+        touched = self._numbers(tiles)
+        return int(np.unique(touched[touched >= 0]).size) <= self._slots
+
+    def _numbers(self, tiles: Positions) -> Numbers:
         """List for each tile the file's tiles that it touches, by rows."""
         columns, rows = self.x.which[tiles], self.y.which[tiles]
         x0, y0 = self._begin_x[columns], self._begin_y[rows]
@@ -201,6 +230,12 @@ class Layout:
 def _touched(axis: Axis, piece: int) -> tuple[Numbers, Numbers]:
     """Give the first of the file's tiles that each corner's tiles touch, and the one after."""
     return axis.first // piece, (axis.first + axis.size - 1) // piece + 1
+
+
+def _within(positions: Positions, part: slice) -> Positions:
+    """Give those of the sorted positions that lie in a part of the grid."""
+    begin, end = np.searchsorted(positions, (part.start, part.stop))
+    return positions[begin:end]
 
 
 def _inside(axis: Axis, end: int) -> Flags:
