@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["canonical_json", "digest_array", "digest_bytes", "digest_file", "digest_value"]
+__all__ = [
+    "canonical_json",
+    "digest_array",
+    "digest_bytes",
+    "digest_file",
+    "digest_listing",
+    "digest_value",
+]
 
 _CHUNK_BYTES = 1 << 20
 
@@ -106,6 +113,42 @@ def digest_value(
     True
     """
     return digest_bytes(canonical_json(value).encode())
+
+
+def digest_listing(head: Mapping[str, Any], key: str, items: Iterable[Any]) -> str:
+    """Digest an object with one long list in it, without the list ever whole in memory.
+
+    Parameters
+    ----------
+    head : mapping
+        The rest of the object.
+    key : str
+        Of the list; not in `head`.
+    items : iterable
+        What is in the list; gone through once.
+
+    Returns
+    -------
+    str
+        What `digest_value` gives of ``{**head, key: [*items]}``.
+
+    Examples
+    --------
+    >>> digest_listing({"b": 2}, "a", [1, None]) == digest_value({"a": [1, None], "b": 2})
+    True
+    """
+    hasher = hashlib.sha256()
+    for place, name in enumerate(sorted([*head, key])):
+        hasher.update(f"{',' if place else '{'}{canonical_json(name)}:".encode())
+        if name != key:
+            hasher.update(canonical_json(head[name]).encode())
+            continue
+        hasher.update(b"[")
+        for number, item in enumerate(items):
+            hasher.update(f"{',' if number else ''}{canonical_json(item)}".encode())
+        hasher.update(b"]")
+    hasher.update(b"}")
+    return hasher.hexdigest()
 
 
 def digest_array(array: NDArray[np.generic]) -> str:

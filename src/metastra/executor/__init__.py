@@ -26,12 +26,14 @@ from metastra.executor.tasks import (
     TaskFunction,
     with_limits,
 )
+from metastra.executor.waiting import MadeTasks
 
 __all__ = [
     "Cause",
     "Executor",
     "Failure",
     "Limits",
+    "MadeTasks",
     "ProcessPool",
     "Result",
     "Serial",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import selectors
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +16,7 @@ from metastra.executor.child import Child
 from metastra.executor.interrupt import graceful_interrupt
 from metastra.executor.signs import relay
 from metastra.executor.tasks import Cause, Failure, Limits, Result, Task, TaskFunction
+from metastra.executor.waiting import Waiting
 
 __all__ = ["Crew", "ProcessPool"]
 
@@ -125,7 +125,7 @@ class Crew:
     """
 
     def __init__(self, pool: ProcessPool, function: str, tasks: Sequence[Task] = ()) -> None:
-        self._pool, self._function, self._waiting = pool, function, deque(tasks)
+        self._pool, self._function, self._waiting = pool, function, Waiting(tasks)
         self._children: set[Child] = set()
         self._selector = selectors.DefaultSelector()
 
@@ -137,7 +137,7 @@ class Crew:
         task : Task
             Whose key no other task of the crew has.
         """
-        self._waiting.append(task)
+        self._waiting.add(task)
 
     def hire(self, *, stopping: bool = False) -> bool:
         """Give the idle something to do.
@@ -155,10 +155,12 @@ class Crew:
         if stopping:
             self._waiting.clear()
         for child in [item for item in self._children if item.ready and item.task is None]:
-            if self._waiting and not child.give(self._waiting[0]):
+            if not self._waiting:
+                break
+            task = self._waiting.take()
+            if not child.give(task):
+                self._waiting.put_back(task)
                 self._lose(child)
-            elif self._waiting:
-                self._waiting.popleft()
         busy = sum(child.task is not None for child in self._children)
         starting = sum(not child.ready for child in self._children)
         wanted = min(self._pool.workers - busy, len(self._waiting))
@@ -265,7 +267,7 @@ class Crew:
         words = child.last_words()
         child.forget()
         if child.task is not None and not child.taken:
-            self._waiting.appendleft(child.task)
+            self._waiting.put_back(child.task)
         elif child.task is not None:
             yield self._result(child, died(code, limits=self._pool.limits, last_words=words))
         elif not child.ready:

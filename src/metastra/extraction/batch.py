@@ -14,7 +14,7 @@ from metastra.errors import (
     ResourceError,
     Where,
 )
-from metastra.executor import Cause, Executor, Failure, Limits, Result, Task, hear
+from metastra.executor import Cause, Executor, Failure, Limits, MadeTasks, Result, Task, hear
 from metastra.extraction.job import SlideJob
 from metastra.extraction.outcome import SlideOutcome
 from metastra.extraction.slide import extract_task
@@ -68,6 +68,8 @@ class SlideFate:
         tuple of SlideFate
             One for each encoder, without `also`; a failure is that of all.
         """
+        if not self.job.also:
+            return (self,)
         jobs = (self.job, *self.job.also)
         found: tuple[SlideOutcome | None, ...] = (None,) * len(jobs)
         if self.outcome is not None:
@@ -101,7 +103,7 @@ def extract_all(executor: Executor, jobs: Sequence[SlideJob]) -> Iterator[SlideF
         After Ctrl-C, when the slides that were at work are yielded.
     """
     by_key = {job.key: job for job in jobs}
-    tasks = [Task(key=job.key, payload=job.to_plain()) for job in jobs]
+    tasks = MadeTasks(jobs, lambda job: Task(key=job.key, payload=job.to_plain()))
     unit = "passes" if any(job.task for job in jobs) else "slides"
     steps = track(executor.run(extract_task, tasks), label="extract", unit=unit, total=len(tasks))
     tally = TileTally(slides=len(tasks), tell=steps.part)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from metastra.executor import Cause, Executor, Failure, Result, Task
+from metastra.executor import Cause, Executor, Failure, MadeTasks, Result, Task
 from metastra.executor.causes import failure_from_plain, failure_to_plain
 from metastra.executor.tasks import TaskFunction
 from metastra.storage import json_bytes, parse_json, write_bytes
@@ -85,21 +85,21 @@ class Quarantine:
         KeyboardInterrupt, ResourceError, ValueError
             As the executor.
         """
-        waiting: list[Task] = []
-        for task in tasks:
+        waiting: dict[str, int] = {}
+        for place, task in enumerate(tasks):
             note = {} if self.retry else self._note(task)
             if note.get("tries", 0) >= TRIES:
                 yield self._set_apart(task, note)
             else:
-                waiting.append(task)
+                waiting[task.key] = place
         fresh = self.retry
         while waiting:
-            by_key = {task.key: task for task in waiting}
-            waiting = []
-            for result in self.executor.run(function, list(by_key.values())):
-                tries = self._count(by_key[result.key], result.failure, fresh=fresh)
+            now, waiting = waiting, {}
+            part = MadeTasks(list(now.values()), tasks.__getitem__)
+            for result in self.executor.run(function, part):
+                tries = self._count(tasks[now[result.key]], result.failure, fresh=fresh)
                 if 0 < tries < TRIES and result.failure and result.failure.cause in _INNOCENT:
-                    waiting.append(by_key[result.key])
+                    waiting[result.key] = now[result.key]
                 else:
                     yield result
             fresh = False

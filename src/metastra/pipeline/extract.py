@@ -13,7 +13,8 @@ from metastra.encoders.choice import EncoderChoice
 from metastra.encoders.encoder import EncoderCard
 from metastra.errors import ConfigError
 from metastra.executor import Executor, ProcessPool, with_limits
-from metastra.extraction.batch import SlideFate, extract_all
+from metastra.extraction.batch import extract_all
+from metastra.extraction.fates import Fates
 from metastra.extraction.job import SlideJob, spec_for
 from metastra.extraction.naming import name_slides
 from metastra.extraction.quarantine import Quarantine
@@ -182,19 +183,16 @@ def extract(
         After Ctrl-C, when the slides at work are finished and the summary is written.
     """
     cards, specs, jobs = planned(request, tell)
-    fates: dict[str, SlideFate] = {}
+    fates = Fates(jobs)
     (card, spec), *others = zip(cards, specs, strict=True)
-
-    def summary() -> ExtractSummary:
-        return ExtractSummary(
-            out=request.out,
-            card=card,
-            spec=spec,
-            others=tuple(others),
-            fates=tuple(fates.get(job.key, SlideFate(job=job)) for job in jobs),
-            shard=request.shard,
-        )
-
+    summary = ExtractSummary(
+        out=request.out,
+        card=card,
+        spec=spec,
+        others=tuple(others),
+        fates=fates,
+        shard=request.shard,
+    )
     executor = Quarantine(
         executor=request.pool(executor, tell),
         folder=request.out,
@@ -208,16 +206,16 @@ def extract(
     ):
         sweep_orphans(request.out, older_than_s=0 if request.shard is None else _ORPHAN_AGE_S)
         with contextlib.ExitStack() as last:
-            last.callback(lambda: leave_manifest(summary()))
+            last.callback(leave_manifest, summary)
             for fate in extract_all(executor, jobs):
-                fates[fate.job.key] = fate
-        log.found |= spent(summary())
-        log.said = summary().lines()
-    digests = [fate.outcome.slide_digest for fate in fates.values() if fate.outcome is not None]
+                fates.add(fate)
+        log.found |= spent(summary)
+        log.said = summary.lines()
+    digests = [fate.outcome.slide_digest for fate in fates if fate.outcome is not None]
     unknown = not_met(review_of(request.review, request.out), digests)
     if tell is not None and unknown:
         tell(unknown)
-    return summary()
+    return summary
 
 
 def planned(
@@ -266,11 +264,13 @@ def _jobs(request: ExtractRequest, groups: Sequence[TileGroup]) -> list[SlideJob
         named = dict(request.shard.part(sorted(named.items())))
     regions = regions_of(request.region, {name: f"{name}.geojson" for name in named})
 
+    folder = str(request.out)
+
     def job(name: str, group: TileGroup, choice: EncoderChoice) -> SlideJob:
         return SlideJob(
             path=str(named[name]),
             name=name,
-            folder=str(request.out),
+            folder=folder,
             prefix=f"{choice.name}/" if request.also else "",
             encoder=choice.name,
             weights=choice.weights,

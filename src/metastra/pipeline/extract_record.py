@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from metastra.digest import digest_value
 from metastra.pipeline.extract_summary import ExtractSummary
 
 __all__ = ["spent"]
@@ -25,23 +24,24 @@ def spent(summary: ExtractSummary) -> dict[str, Any]:
         Counts, tiles, seconds of the workers by step, and digests of the encoder and of what
         ``extract.json`` says.
     """
-    passes = [(fate.outcome, *fate.outcome.also) for fate in summary.fates if fate.outcome]
-    # the tiles and seconds of a pass are those of all its encoders
-    made = [
-        next((one.n_tiles, one.seconds) for one in outcomes if one.made)
-        for outcomes in passes
-        if any(one.made for one in outcomes)
-    ]
+    made = tiles = 0
+    work_s, peak_bytes = 0.0, 0
     steps: defaultdict[str, float] = defaultdict(float)
-    for _, seconds in made:
-        for step, step_s in seconds.items():
-            steps[step] += step_s
+    for fate in summary.fates:
+        work_s, peak_bytes = work_s + fate.wall_s, max(peak_bytes, fate.peak_bytes)
+        outcomes = () if fate.outcome is None else (fate.outcome, *fate.outcome.also)
+        # the tiles and seconds of a pass are those of all its encoders
+        one = next((outcome for outcome in outcomes if outcome.made), None)
+        if one is not None:
+            made, tiles = made + 1, tiles + one.n_tiles
+            for step, step_s in one.seconds.items():
+                steps[step] += step_s
     return {
-        "counts": {**summary.counts, "made": len(made)},
-        "tiles_made": sum(tiles for tiles, _ in made),
-        "work_seconds": round(sum(fate.wall_s for fate in summary.fates), 3),
+        "counts": {**summary.counts, "made": made},
+        "tiles_made": tiles,
+        "work_seconds": round(work_s, 3),
         "step_seconds": {step: round(step_s, 3) for step, step_s in sorted(steps.items())},
-        "peak_bytes": max([fate.peak_bytes for fate in summary.fates] or [0]),
+        "peak_bytes": peak_bytes,
         "encoder_digest": summary.card.digest,
-        "decided_digest": digest_value(summary.to_json()),
+        "decided_digest": summary.digest(),
     }

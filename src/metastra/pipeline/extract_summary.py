@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from metastra.digest import digest_listing
 from metastra.encoders.encoder import EncoderCard
 from metastra.extraction.batch import SlideFate
 from metastra.extraction.shard import Shard
 from metastra.extraction.slide import QUALITY_RULE
-from metastra.storage import csv_bytes, json_bytes, write_bytes
+from metastra.storage import csv_lines, json_listing, write_parts
 from metastra.tiles.grid import TileSpec
 from metastra.version import VERSION
 
@@ -20,6 +23,8 @@ __all__ = ["MANIFEST", "TABLE", "ExtractSummary", "leave_manifest"]
 MANIFEST = "extract.json"
 TABLE = "extract.csv"
 _STATES = ("done", "excluded", "failed", "not begun")
+_LIST = "slides"
+_RESEARCH_USE = {"research_use": "Research use only. Not for diagnosis or treatment."}
 _WORST_FIRST = ("failed", "not begun", "done", "excluded")
 
 
@@ -35,8 +40,9 @@ class ExtractSummary:
         Of the encoder.
     spec : TileSpec
         How the slides were tiled.
-    fates : tuple of SlideFate
-        In the order in which the slides were named; of several encoders one for each pass.
+    fates : sequence of SlideFate
+        In the order in which the slides were named; of several encoders one for each pass, those
+        of a slide one after another.
     others : tuple of (EncoderCard, TileSpec)
         Of all encoders but the first.
     shard : Shard or None
@@ -46,28 +52,24 @@ class ExtractSummary:
     out: Path
     card: EncoderCard
     spec: TileSpec
-    fates: tuple[SlideFate, ...] = field(default_factory=tuple)
+    fates: Sequence[SlideFate] = ()
     others: tuple[tuple[EncoderCard, TileSpec], ...] = ()
     shard: Shard | None = None
 
     @property
     def counts(self) -> dict[str, int]:
         """Slides by what became of them; of several encoders the worst counts."""
-        states: dict[str, set[str]] = {}
-        for fate in self.rows:
-            states.setdefault(fate.job.name, set()).add(fate.state)
-        found = Counter(min(each, key=_WORST_FIRST.index) for each in states.values())
+        found: Counter[str] = Counter()
+        for _, passes in groupby(self.fates, key=lambda fate: fate.job.name):
+            found[min((fate.state for fate in _each(passes)), key=_WORST_FIRST.index)] += 1
         return {state: found[state] for state in _STATES}
 
     @property
-    def rows(self) -> tuple[SlideFate, ...]:
+    def rows(self) -> Iterator[SlideFate]:
         """One for each slide and encoder, in the order in which both were named."""
-        slides = {name: n for n, name in enumerate(dict.fromkeys(f.job.name for f in self.fates))}
         names = [self.card.name, *(card.name for card, _ in self.others)]
-        told = [one for fate in self.fates for one in fate.each()]
-        return tuple(
-            sorted(told, key=lambda one: (slides[one.job.name], names.index(one.job.encoder)))
-        )
+        for _, passes in groupby(self.fates, key=lambda fate: fate.job.name):
+            yield from sorted(_each(passes), key=lambda fate: names.index(fate.job.encoder))
 
     def lines(self) -> list[str]:
         """Say what was done, a line for each slide and encoder.
@@ -141,15 +143,39 @@ class ExtractSummary:
         dict
             Strict JSON, as it stands in ``extract.json``.
         """
+        return {**self._head(), _LIST: list(self._slides()), **_RESEARCH_USE}
+
+    def json_lines(self) -> Iterator[bytes]:
+        """Write ``extract.json`` piece by piece, so that it is never whole in memory.
+
+        Yields
+        ------
+        bytes
+            Together what `json_bytes` writes of `to_json`.
+        """
+        return json_listing({**self._head(), **_RESEARCH_USE}, _LIST, self._slides())
+
+    def digest(self) -> str:
+        """Digest what `to_json` says.
+
+        Returns
+        -------
+        str
+            As `metastra.digest.digest_value` of it.
+        """
+        return digest_listing({**self._head(), **_RESEARCH_USE}, _LIST, self._slides())
+
+    def _head(self) -> dict[str, Any]:
         return {
             "metastra": VERSION,
             **({} if self.shard is None else {"shard": str(self.shard)}),
             **self._encoders(),
             "quality": QUALITY_RULE,
             "counts": self.counts,
-            "slides": [_plain(fate, several=bool(self.others)) for fate in self.rows],
-            "research_use": "Research use only. Not for diagnosis or treatment.",
         }
+
+    def _slides(self) -> Iterator[dict[str, Any]]:
+        return (_plain(fate, several=bool(self.others)) for fate in self.rows)
 
     def _encoders(self) -> dict[str, Any]:
         first, *more = (
@@ -183,19 +209,27 @@ def leave_manifest(summary: ExtractSummary) -> None:
     if summary.shard is not None:
         manifest = manifest.with_stem(f"{manifest.stem}-{summary.shard.label}")
         table = table.with_stem(f"{table.stem}-{summary.shard.label}")
-    write_bytes(manifest, json_bytes(summary.to_json()))
+    write_parts(manifest, summary.json_lines())
     header = ["SLIDE", "state", "n_tiles", "n_grid", "mpp_x", "mpp_y", "reason"]
     if summary.others:
         header.insert(1, "ENCODER")
-    rows = []
-    for fate in summary.rows:
-        outcome = fate.outcome
-        numbers: list[Any] = [None] * 4
-        if outcome is not None:
-            numbers = [outcome.n_tiles, outcome.n_grid, *outcome.mpp]
-        named = [fate.job.shown, fate.job.encoder] if summary.others else [fate.job.shown]
-        rows.append([*named, fate.state, *numbers, _reason(fate)])
-    write_bytes(table, csv_bytes(header, rows))
+    several = bool(summary.others)
+    write_parts(table, csv_lines(header, (_cells(fate, several=several) for fate in summary.rows)))
+
+
+def _each(passes: Iterable[SlideFate]) -> Iterator[SlideFate]:
+    """Tell the encoders of some passes apart."""
+    return (one for fate in passes for one in fate.each())
+
+
+def _cells(fate: SlideFate, *, several: bool) -> list[Any]:
+    """Give a slide's row of the table."""
+    outcome = fate.outcome
+    numbers: list[Any] = [None] * 4
+    if outcome is not None:
+        numbers = [outcome.n_tiles, outcome.n_grid, *outcome.mpp]
+    named = [fate.job.shown, fate.job.encoder] if several else [fate.job.shown]
+    return [*named, fate.state, *numbers, _reason(fate)]
 
 
 def _reason(fate: SlideFate) -> str:

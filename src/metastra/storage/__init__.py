@@ -18,7 +18,14 @@ from __future__ import annotations
 from metastra.storage.append import append_lines, read_lines
 from metastra.storage.atomic import Verify, sweep_orphans, write_atomically
 from metastra.storage.checking import Completeness, Depth, completeness, is_complete
-from metastra.storage.encode import csv_bytes, csv_rows, json_bytes, parse_json
+from metastra.storage.encode import (
+    csv_bytes,
+    csv_lines,
+    csv_rows,
+    json_bytes,
+    json_listing,
+    parse_json,
+)
 from metastra.storage.fileops import FileOps, file_ops, use_file_ops
 from metastra.storage.locks import hold
 from metastra.storage.manifest import (
@@ -43,7 +50,7 @@ from metastra.storage.records import (
     read_record,
     value_parent,
 )
-from metastra.storage.whole import write_bytes
+from metastra.storage.whole import write_bytes, write_parts
 from metastra.storage.why import Explanation, ParentNow, State, ancestry, explain
 
 __all__ = [
@@ -65,6 +72,7 @@ __all__ = [
     "append_lines",
     "completeness",
     "csv_bytes",
+    "csv_lines",
     "csv_rows",
     "differences",
     "explain",
@@ -74,6 +82,7 @@ __all__ = [
     "hold",
     "is_complete",
     "json_bytes",
+    "json_listing",
     "migrate",
     "open_product",
     "owner_of",
@@ -93,5 +102,6 @@ __all__ = [
     "value_parent",
     "write_atomically",
     "write_bytes",
+    "write_parts",
     "write_product",
 ]

@@ -7,10 +7,10 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
-__all__ = ["csv_bytes", "csv_rows", "json_bytes", "parse_json"]
+__all__ = ["csv_bytes", "csv_lines", "csv_rows", "json_bytes", "json_listing", "parse_json"]
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _SPECIAL = re.compile(r'[,"\r\n]')
@@ -43,13 +43,47 @@ def json_bytes(value: object) -> bytes:
     >>> json_bytes({"b": None, "a": (1, 2.5)})
     b'{\n "a": [\n  1,\n  2.5\n ],\n "b": null\n}\n'
     """
-    for where, item in _leaves(value, "$", ()):
-        if isinstance(item, float) and not math.isfinite(item):
-            raise ValueError(f"{where} is {item}, which JSON cannot hold; write null with a reason")
-        if item is not None and not isinstance(item, str | int | float):
-            raise TypeError(f"{where} is a {type(item).__name__}, which JSON cannot hold")
-    text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
-    return f"{text}\n".encode()
+    return f"{_json_text(value, '$')}\n".encode()
+
+
+def json_listing(head: Mapping[str, object], key: str, items: Iterable[object]) -> Iterator[bytes]:
+    r"""Write an object with one long list in it, so that the list is never whole in memory.
+
+    Parameters
+    ----------
+    head : mapping
+        The rest of the object.
+    key : str
+        Of the list; not in `head`.
+    items : iterable
+        What is in the list.
+
+    Yields
+    ------
+    bytes
+        Together what `json_bytes` writes of ``{**head, key: [*items]}``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `json_bytes`.
+
+    Examples
+    --------
+    >>> b"".join(json_listing({"b": None}, "a", [1, 2.5]))
+    b'{\n "a": [\n  1,\n  2.5\n ],\n "b": null\n}\n'
+    """
+    for place, name in enumerate(sorted([*head, key])):
+        yield (",\n " if place else "{\n ").encode() + f"{_json_text(name, '$')}: ".encode()
+        if name != key:
+            yield _json_text(head[name], f"$.{name}").replace("\n", "\n ").encode()
+            continue
+        number = -1
+        for number, item in enumerate(items):
+            text = _json_text(item, f"$.{key}[{number}]").replace("\n", "\n  ")
+            yield ("[\n  " if number == 0 else ",\n  ").encode() + text.encode()
+        yield b"[]" if number < 0 else b"\n ]"
+    yield b"\n}\n"
 
 
 def parse_json(data: bytes) -> Any:
@@ -115,12 +149,37 @@ def csv_bytes(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes
     >>> csv_bytes(["patient", "risk"], [["=cmd", 0.1], ["p2", None]])
     b"patient,risk\n'=cmd,0.1\np2,\n"
     """
-    lines = [_line([_cell(name, "header") for name in columns])]
+    return b"".join(csv_lines(columns, rows))
+
+
+def csv_lines(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:
+    r"""Write a table line by line, so that it is never whole in memory.
+
+    Parameters
+    ----------
+    columns, rows
+        As `csv_bytes`.
+
+    Yields
+    ------
+    bytes
+        Together what `csv_bytes` writes.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `csv_bytes`.
+
+    Examples
+    --------
+    >>> list(csv_lines(["patient", "risk"], [["p2", None]]))
+    [b'patient,risk\n', b'p2,\n']
+    """
+    yield _line([_cell(name, "header") for name in columns]).encode()
     for number, row in enumerate(rows, start=2):
         if len(row) != len(columns):
             raise ValueError(f"row {number} has {len(row)} cells, expected {len(columns)}")
-        lines.append(_line([_cell(item, f"row {number}") for item in row]))
-    return "".join(lines).encode()
+        yield _line([_cell(item, f"row {number}") for item in row]).encode()
 
 
 def csv_rows(data: bytes) -> tuple[list[str], list[list[str]]]:
@@ -156,6 +215,15 @@ def csv_rows(data: bytes) -> tuple[list[str], list[list[str]]]:
         if len(row) != len(table[0]):
             raise ValueError(f"row {number} has {len(row)} cells, expected {len(table[0])}")
     return table[0], table[1:]
+
+
+def _json_text(value: object, where: str) -> str:
+    for place, item in _leaves(value, where, ()):
+        if isinstance(item, float) and not math.isfinite(item):
+            raise ValueError(f"{place} is {item}, which JSON cannot hold; write null with a reason")
+        if item is not None and not isinstance(item, str | int | float):
+            raise TypeError(f"{place} is a {type(item).__name__}, which JSON cannot hold")
+    return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
 
 
 def _leaves(value: object, where: str, above: tuple[int, ...]) -> Iterator[tuple[str, object]]:
