@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from metastra.digest import digest_value
 from metastra.executor import Result
 from metastra.extraction.batch import extract_all
 from metastra.extraction.job import SlideJob
 from metastra.extraction.quarantine import Quarantine
 from metastra.pipeline.extract import ExtractRequest, extract
+from metastra.pipeline.run_record import past_runs
+from metastra.storage import csv_rows, json_bytes
 
 OUTCOME = {
     "made": True,
@@ -77,6 +80,47 @@ def test_files_looked_at_grow_with_the_slides_and_no_faster(tmp_path, monkeypatc
     assert many["open"] <= 10 * few["open"] + 50
     for listing in ("iterdir", "rglob", "glob"):
         assert many[listing] == few[listing] <= 5
+
+
+def test_manifest_and_table_are_those_of_the_whole(tmp_path):
+    """Written slide by slide, they are what the summary says at once."""
+    slides = tmp_path / "in"
+    slides.mkdir()
+    for number in range(30):
+        (slides / f"s{number:02d}.tif").write_bytes(b"x")
+    out = tmp_path / "out"
+    summary = extract(ExtractRequest(slides=(slides,), out=out), executor=Canned())
+    assert (out / "extract.json").read_bytes() == json_bytes(summary.to_json())
+    header, rows = csv_rows((out / "extract.csv").read_bytes())
+    assert header[0] == "SLIDE"
+    assert [row[:3] for row in rows] == [[f"s{n:02d}.tif", "done", "12"] for n in range(30)]
+    (record,) = past_runs(out)
+    assert record["decided_digest"] == digest_value(summary.to_json())
+    assert record["work_seconds"] == pytest.approx(3.0)
+    assert (record["tiles_made"], record["counts"]["made"]) == (360, 30)
+
+
+def peak_of(folder, count):
+    """Most memory that Python holds while so many slides are extracted."""
+    slides = folder / f"peak{count}"
+    slides.mkdir()
+    for number in range(count):
+        (slides / f"s{number:05d}.tif").write_bytes(b"x")
+    request = ExtractRequest(slides=(slides,), out=folder / f"out-peak{count}")
+    tracemalloc.start()
+    try:
+        extract(request, executor=Canned())
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.slow
+def test_a_run_holds_a_few_kilobytes_a_slide_at_its_peak(tmp_path):
+    """Manifest, table and summary included; all of it whole were six."""
+    peak_of(tmp_path, 10)  # what is loaded once
+    few, many = peak_of(tmp_path, 1_000), peak_of(tmp_path, 4_000)
+    assert (many - few) / 3_000 < 2_500
 
 
 @pytest.mark.slow

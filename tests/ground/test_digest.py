@@ -17,6 +17,7 @@ from metastra.digest import (
     digest_array,
     digest_bytes,
     digest_file,
+    digest_listing,
     digest_value,
 )
 
@@ -59,6 +60,13 @@ def test_other_values_have_other_digests(one, other):
     )
     if one != other:
         assert canonical_json(one) != canonical_json(other)
+
+
+@given(st.dictionaries(st.text("abcµ"), VALUES), st.text("abcµ"), st.lists(VALUES))
+def test_a_listing_has_the_digest_of_the_whole(head, key, items):
+    """Wherever its key stands among the others."""
+    head.pop(key, None)
+    assert digest_listing(head, key, iter(items)) == digest_value({**head, key: items})
 
 
 def test_close_but_different_values_are_told_apart():

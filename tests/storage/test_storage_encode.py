@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metastra.storage import csv_bytes, csv_rows, json_bytes, parse_json
+from metastra.storage import (
+    csv_bytes,
+    csv_lines,
+    csv_rows,
+    json_bytes,
+    json_listing,
+    parse_json,
+    write_parts,
+)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 SCALARS = (
@@ -31,6 +39,36 @@ def test_json_comes_back_as_it_was(value):
     assert json_bytes(parse_json(data)) == data
     assert data.endswith(b"\n")
     assert not data.endswith(b"\n\n")
+
+
+@settings(deadline=None)
+@given(st.dictionaries(TEXT, JSON), TEXT, st.lists(JSON))
+def test_a_listing_is_the_whole_to_the_byte(head, key, items):
+    """However deep its items are, and wherever its key stands among the others."""
+    head.pop(key, None)
+    parts = list(json_listing(head, key, iter(items)))
+    assert b"".join(parts) == json_bytes({**head, key: items})
+    assert len(parts) >= len(items)
+
+
+def test_a_listing_refuses_what_the_whole_would():
+    """With the place of the item."""
+    with pytest.raises(ValueError, match=r"\$\.slides\[1\]\.x is nan"):
+        list(json_listing({}, "slides", [{"x": 1.0}, {"x": math.nan}]))
+    with pytest.raises(TypeError, match=r"\$\.a is a set"):
+        list(json_listing({"a": set()}, "slides", []))
+
+
+def test_parts_are_one_file(tmp_path):
+    """And where a part cannot be made, the old file stays."""
+    path = tmp_path / "a.csv"
+    table = [[number, "x" * number] for number in range(100)]
+    write_parts(path, csv_lines(["n", "text"], iter(table)))
+    assert path.read_bytes() == csv_bytes(["n", "text"], table)
+    with pytest.raises(ValueError, match="row 3 has 1 cells"):
+        write_parts(path, csv_lines(["n", "text"], [[1, "a"], [2]]))
+    assert path.read_bytes() == csv_bytes(["n", "text"], table)
+    assert [item.name for item in tmp_path.iterdir()] == ["a.csv"]
 
 
 @settings(deadline=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from metastra.extraction.stored_quality import StoredQuality, quality_settings, 
 from metastra.extraction.taking import take_features
 from metastra.extraction.tile_pass import Clock, tile_pass
 from metastra.features.bag import BagFrame, BagOrigin
+from metastra.features.hdf5_layouts import read_h5
 from metastra.features.store import FeatureStore, features_recipe
 from metastra.features.writing import BagWriter
 from metastra.slides.identity import reviewed_name
@@ -95,7 +96,7 @@ def extract_slide(job: SlideJob) -> SlideOutcome:
             _work(number, one, grid, slide_digest, turned=turned)
             for number, one in enumerate((job, *job.also))
         ]
-        missing = [work for work in works if not work.stands]
+        missing = [work for work in works if not work.standing]
         made = _make(slide, grid, missing, slide_digest, clock, turned=turned) if missing else {}
         source = str(slide.info.mpp_source)
         first, *others = (
@@ -114,14 +115,22 @@ class _Work:
     card: EncoderCard
     store: FeatureStore
     recipe: Recipe
-    stands: bool
+    standing: str
+    """Digest of the file that is there, whole and made as wanted; empty where there is none."""
 
 
 def _work(number: int, job: SlideJob, grid: TileGrid, slide_digest: str, *, turned: bool) -> _Work:
     card, store = job.choice.card(), FeatureStore(Path(job.folder), job.prefix)
     recipe = _recipe(job, grid, slide_digest, card, turned=turned)
-    stands = bool(store.state(job.name, recipe))
-    return _Work(number=number, job=job, card=card, store=store, recipe=recipe, stands=stands)
+    state = store.state(job.name, recipe)
+    return _Work(
+        number=number,
+        job=job,
+        card=card,
+        store=store,
+        recipe=recipe,
+        standing=state.manifest.digest if state and state.manifest is not None else "",
+    )
 
 
 def _make(
@@ -197,7 +206,7 @@ def _recipe(
     return features_recipe(
         slide_digest=slide_digest,
         tiling=tiling,
-        encoder_digest=card.digest,
+        encoder_digest=_digest_of(card),
         quality={**QUALITY_RULE, "overridden": True} if turned else QUALITY_RULE,
     )
 
@@ -289,7 +298,7 @@ def _origin(
         precision=card.precision,
         slide_digest=slide_digest,
         tiling_digest=digest_value(settings["tiling"]),
-        encoder_digest=card.digest,
+        encoder_digest=_digest_of(card),
         quality_digest=digest_value(settings["quality"]),
         feature_names=card.feature_names,
         dropped=dropped,
@@ -299,15 +308,16 @@ def _origin(
 
 
 def _standing(work: _Work, grid: TileGrid, slide_digest: str, mpp_source: str) -> SlideOutcome:
-    name, bag = work.job.name, work.store.open(work.job.name)
+    # every byte of it was held against its record just now
+    bag = read_h5(work.store.path(work.job.name))
     return SlideOutcome(
-        name=name,
+        name=work.job.name,
         made=False,
         n_tiles=len(bag),
         n_grid=len(grid),
         dropped=dict(bag.origin.dropped),
         excluded=bag.origin.excluded,
-        digest=work.store.record(name).digest,
+        digest=work.standing,
         slide_digest=slide_digest,
         mpp=grid.mpp,
         mpp_source=mpp_source,
@@ -317,6 +327,12 @@ def _standing(work: _Work, grid: TileGrid, slide_digest: str, mpp_source: str) -
 
 def _encoder(choice: EncoderChoice) -> Encoder:
     return HeldEncoder(choice) if is_held(choice) else _made(choice)
+
+
+@lru_cache(maxsize=16)
+def _digest_of(card: EncoderCard) -> str:
+    """Digest a card once for all slides; another card, of other weights too, is another one."""
+    return card.digest
 
 
 @cache

@@ -178,13 +178,15 @@ def load(found: h5py.Dataset) -> NDArray[Any]:
     return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
-def attributes(thing: h5py.File | h5py.Dataset) -> dict[str, Any]:
+def attributes(thing: h5py.File | h5py.Dataset, *, only: str = "") -> dict[str, Any]:
     """Read the small attributes of a file or a dataset.
 
     Parameters
     ----------
     thing : h5py.File or h5py.Dataset
         What carries them.
+    only : str
+        The one that is wanted; all where empty.
 
     Returns
     -------
@@ -192,7 +194,8 @@ def attributes(thing: h5py.File | h5py.Dataset) -> dict[str, Any]:
         Text as str, numbers as Python's, arrays as lists; what is large or odd is left out.
     """
     values: dict[str, Any] = {}
-    for name in thing.attrs:
+    wanted = thing.attrs if not only else [only] if only in thing.attrs else []
+    for name in wanted:
         storage = h5py.h5a.open(thing.id, name.encode()).get_storage_size()
         if storage > _MAX_ATTRIBUTE_BYTES:
             continue

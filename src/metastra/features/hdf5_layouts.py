@@ -18,7 +18,7 @@ from metastra.errors import SchemaError
 from metastra.features.bag import Bag, BagFrame, BagOrigin, feature_error
 from metastra.features.guard import attributes, dataset, load, mapped, names, open_h5
 from metastra.features.hints import Hints
-from metastra.features.own_layout import LAYOUT, is_own, own_frame, own_origin
+from metastra.features.own_layout import LAYOUT, OWN_MARK, is_own, own_frame, own_origin
 
 __all__ = ["LAYOUTS", "layout_of", "read_h5"]
 
@@ -88,16 +88,16 @@ def layout_of(file: h5py.File) -> str:
         raise feature_error("SL052", where, "features of a whole slide", expected="of tiles")
     if "coords" not in found:
         raise feature_error("SL052", where, "features without coordinates", expected="`coords`")
-    if is_own(attributes(file)):
+    if is_own(attributes(file, only=OWN_MARK)):
         return "metastra"
     return "trident" if len(file["coords"].attrs) or len(file["features"].attrs) else "clam"
 
 
 def _read_own(file: h5py.File, path: Path, hints: Hints) -> Bag:
     given = attributes(file)
-    if given["metastra_layout"] != LAYOUT:
+    if given[OWN_MARK] != LAYOUT:
         raise SchemaError(
-            f"{path.name}: layout {given['metastra_layout']}, this metastra knows {LAYOUT}; "
+            f"{path.name}: layout {given[OWN_MARK]}, this metastra knows {LAYOUT}; "
             "use the newer metastra that wrote it"
         )
     return _bag(

@@ -15,6 +15,7 @@ from metastra.features.hints import Hints
 
 __all__ = [
     "LAYOUT",
+    "OWN_MARK",
     "coords_attributes",
     "features_attributes",
     "is_own",
@@ -23,6 +24,8 @@ __all__ = [
     "own_origin",
 ]
 
+OWN_MARK = "metastra_layout"
+"""Attribute by which our file is known."""
 LAYOUT = 1
 """Number of the layout; a higher one is refused."""
 
@@ -50,7 +53,7 @@ def is_own(given: Mapping[str, Any]) -> bool:
     >>> is_own({"metastra_layout": 1}), is_own({})
     (True, False)
     """
-    return "metastra_layout" in given
+    return OWN_MARK in given
 
 
 def own_attributes(frame: BagFrame, origin: BagOrigin) -> dict[str, Any]:
@@ -73,7 +76,7 @@ def own_attributes(frame: BagFrame, origin: BagOrigin) -> dict[str, Any]:
     >>> sorted(own_attributes(BagFrame(mpp=(0.5, 0.5)), BagOrigin(encoder="morphology")))
     ['encoder', 'metastra_layout', 'mpp']
     """
-    values: dict[str, Any] = {"metastra_layout": LAYOUT}
+    values: dict[str, Any] = {OWN_MARK: LAYOUT}
     if frame.mpp is not None:
         values["mpp"] = [float(item) for item in frame.mpp]
     if frame.tile_side_px0 is not None:

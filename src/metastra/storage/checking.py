@@ -9,13 +9,13 @@ import hashlib
 import io
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from metastra.errors import DigestMismatch
 from metastra.storage.failures import explained
-from metastra.storage.manifest import Recipe, StoredFile, differences
+from metastra.storage.manifest import Manifest, Recipe, StoredFile, differences
 from metastra.storage.migrations import refuse_newer
 from metastra.storage.records import read_record
 
@@ -49,9 +49,12 @@ class Completeness:
     ----------
     reasons : tuple of str
         Why it has to be made (again); empty for a complete product.
+    manifest : Manifest or None
+        The record that was read, so that nobody has to read it again; None where there is none.
     """
 
     reasons: tuple[str, ...] = ()
+    manifest: Manifest | None = field(default=None, repr=False, compare=False)
 
     @property
     def complete(self) -> bool:
@@ -109,7 +112,7 @@ def completeness(
             _check_file(run_dir / file, expected, depth=depth)
         except DigestMismatch as error:
             reasons.append(str(error))
-    return Completeness(reasons=tuple(reasons))
+    return Completeness(reasons=tuple(reasons), manifest=manifest)
 
 
 def is_complete(
