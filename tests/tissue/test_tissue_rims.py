@@ -137,3 +137,13 @@ def test_nothing_closes_in_real_tissue(shared):
             looked_at += 1
     assert looked_at == 58
     assert max(marked) == 0
+
+
+@pytest.mark.parametrize(("shape", "mpp"), [((61, 40), 8.0), ((3, 90), 8.0), ((200, 90), 0.9)])
+def test_a_large_picture_is_looked_at_in_bands_and_none_is_seen(shape, mpp, monkeypatch):
+    """However the picture is cut, every value is the same to the bit."""
+    rgb = np.random.default_rng(3).integers(60, 255, (*shape, 3), dtype=np.uint8)
+    whole = rim_strength(rgb, GLASS, mpp=mpp)
+    monkeypatch.setattr("metastra.tissue.rims._BAND_PX", 1)
+    assert np.array_equal(rim_strength(rgb, GLASS, mpp=mpp), whole)
+    assert whole.any()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -64,7 +64,6 @@ class MapsOfSlide:
     tissue: NDArray[np.bool_]
     artefacts: Mapping[str, NDArray[np.bool_]]
     region: NDArray[np.bool_] | None
-    _sums: dict[str, NDArray[np.float64]] = field(default_factory=dict, repr=False, compare=False)
 
     def tile_fractions(self, boxes_px0: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         """Say how much of each tile is tissue, and how much is each artefact.
@@ -98,9 +97,8 @@ class MapsOfSlide:
             if found is None:
                 out[name] = np.full(len(boxes), np.nan)
                 continue
-            if name not in self._sums:
-                self._sums[name] = _corner_sums(found)
-            out[name] = _box_shares(self._sums[name], boxes, self.scale_px0)
+            # the sums of one map at a time: they take four times its memory
+            out[name] = _box_shares(_corner_sums(found), boxes, self.scale_px0)
         return out
 
 
@@ -306,16 +304,18 @@ def _mean_mpp(info: SlideInfo, scale: tuple[float, float]) -> float | None:
     return math.sqrt(info.mpp_x * scale[0] * info.mpp_y * scale[1])
 
 
-def _corner_sums(found: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Sum a map above and left of each corner between its pixels."""
+def _corner_sums(found: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Sum a map above and left of each corner between its pixels; at most some million."""
     height, width = found.shape
-    sums = np.zeros((height + 1, width + 1))
-    sums[1:, 1:] = found.cumsum(axis=0, dtype=np.float64).cumsum(axis=1)
+    sums = np.zeros((height + 1, width + 1), dtype=np.int32)
+    inside = sums[1:, 1:]
+    np.cumsum(found, axis=0, dtype=np.int32, out=inside)
+    np.cumsum(inside, axis=1, dtype=np.int32, out=inside)
     return sums
 
 
 def _box_shares(
-    sums: NDArray[np.float64], boxes: NDArray[np.float64], scale: tuple[float, float]
+    sums: NDArray[np.int32], boxes: NDArray[np.float64], scale: tuple[float, float]
 ) -> NDArray[np.float64]:
     """Average a map over boxes, parts of pixels included."""
     left, right = boxes[:, 0] / scale[0], (boxes[:, 0] + boxes[:, 2]) / scale[0]
@@ -331,7 +331,7 @@ def _box_shares(
 
 
 def _sum_at(
-    sums: NDArray[np.float64], y: NDArray[np.float64], x: NDArray[np.float64]
+    sums: NDArray[np.int32], y: NDArray[np.float64], x: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Read corner sums between corners: exact, as a map is constant within a pixel."""
     y, x = np.clip(y, 0, sums.shape[0] - 1), np.clip(x, 0, sums.shape[1] - 1)

@@ -19,6 +19,9 @@ _WAYS = ((0, 1), (1, 0), (1, 1), (1, -1))
 _COARSEST_MPP = 16.0
 _SIGMA_UM, _BESIDE_UM = 5.0, 20.0
 """Smoothing, and distance to what lies beside: for rims of 10 to 40 µm."""
+_TRUNCATE = 2.5
+_BAND_PX = 1 << 19
+"""Pixels whose sides are compared at a time, so that memory does not grow with the picture."""
 _GREY, _BOTH_SIDES = 0.6, 0.2
 _LEVELS = (0.12, 0.08, 0.055, 0.037, 0.025, 0.017)
 _PIECE_UM, _GAP_UM = 40.0, 16.0
@@ -104,11 +107,49 @@ def rim_strength(
     height, width = rgb.shape[:2]
     beside = max(round(_BESIDE_UM / mpp), 2)
     sigma = max(_SIGMA_UM / mpp, 0.7)
-    density = optical_density(rgb, glass)
+    strength = np.empty((height, width), dtype=np.float32)
+    # every pixel looks at what lies near it alone, so bands give what the whole would
+    rows = max(_BAND_PX // max(width, 1), 4 * beside)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        smooth, around = _smooth_band(rgb, glass, top, bottom, sigma=sigma, beside=beside)
+        strength[top:bottom] = _darker_than_beside(smooth, around, beside)
+    return strength
+
+
+def _smooth_band(
+    rgb: NDArray[np.uint8],
+    glass: tuple[float, float, float],
+    top: int,
+    bottom: int,
+    *,
+    sigma: float,
+    beside: int,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Give the smoothed absorbance of some rows, alone and with what lies beside them."""
+    height = rgb.shape[0]
+    first, last = max(top - beside, 0), min(bottom + beside, height)
+    reach = int(_TRUNCATE * sigma + 0.5)
+    above, below = max(first - reach, 0), min(last + reach, height)
+    density = optical_density(rgb[above:below], glass)
     smooth = np.stack(
-        [ndimage.gaussian_filter(density[..., c], sigma, truncate=2.5) for c in range(3)]
+        [
+            ndimage.gaussian_filter(density[..., c], sigma, truncate=_TRUNCATE)[
+                first - above : last - above
+            ]
+            for c in range(3)
+        ]
     )
-    around = np.pad(smooth, ((0, 0), (beside, beside), (beside, beside)), mode="symmetric")
+    over, under = beside - (top - first), beside - (last - bottom)
+    around = np.pad(smooth, ((0, 0), (over, under), (beside, beside)), mode="symmetric")
+    return smooth[:, top - first : bottom - first], around
+
+
+def _darker_than_beside(
+    smooth: NDArray[np.float32], around: NDArray[np.float32], beside: int
+) -> NDArray[np.float32]:
+    """Compare each pixel with both its sides, across, along and both ways in between."""
+    height, width = smooth.shape[1:]
     best = np.zeros((height, width), dtype=np.float32)
     for down, right in _WAYS:
         far = beside if down * right == 0 else max(round(beside / math.sqrt(2)), 1)
