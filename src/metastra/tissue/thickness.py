@@ -117,16 +117,19 @@ def fold_map(
     single = fold_reference(light, tissue) if reference is None else reference
     if single is None:
         return np.zeros(tissue.shape, dtype=bool)
-    times = _smooth(light) / np.maximum(np.array(single, dtype=np.float32), 0.02)
+    times = _smooth(light)
+    times /= np.maximum(np.array(single, dtype=np.float32), 0.02)
     ratio = times[..., 1:].min(axis=2)
     labels, count = ndimage.label(tissue & (ratio >= _GROWN))
     if not count:
         return np.zeros(tissue.shape, dtype=bool)
-    flat = labels.ravel()
-    seeds = np.bincount(flat, (ratio >= _SEED).ravel())
+    # what is in no piece takes no part, and is most of the picture
+    pieces = labels > 0
+    flat, high = labels[pieces], ratio[pieces]
+    seeds = np.bincount(flat, high >= _SEED)
     keep = (seeds > 0) & (np.bincount(flat) >= max(_SMALLEST_UM2 / light.mpp**2, 1.0))
-    red = np.bincount(flat, times[..., 0].ravel())
-    keep &= red <= _MOST_RED * np.bincount(flat, ratio.ravel())
+    red = np.bincount(flat, times[..., 0][pieces])
+    keep &= red <= _MOST_RED * np.bincount(flat, high)
     keep[0] = False
     return keep[labels]
 
