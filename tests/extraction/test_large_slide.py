@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -33,7 +34,7 @@ EXTRACTED = """
     print(json.dumps([1024 * space, found, summary.lines()[0]]))
 """
 
-MAP_PX_BYTES = 50
+MAP_PX_BYTES = 80
 """Declared: what quality takes for a pixel of its maps, of 8 µm and at most six million."""
 GRID_BYTES = 100
 """Declared: what the choice of tiles takes for one of the grid."""
@@ -45,6 +46,8 @@ def extracted(slide, out, limit=0):
         capture_output=True,
         text=True,
         check=False,
+        # as a pool starts its workers: a further arena takes 64 MB of the address space
+        env={**os.environ, "MALLOC_ARENA_MAX": "2", "NUMBA_NUM_THREADS": "1"},
     )
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout.splitlines()[-1])
