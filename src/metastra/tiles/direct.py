@@ -45,6 +45,7 @@ class GridReader:
 
     def __init__(self, slide: Slide, grid: TileGrid) -> None:
         self._slide, self._grid = slide, grid
+        self._source = slide if isinstance(slide, DirectSlide) else None
         self._side = side = grid.spec.tile_px
         self.level = best_level(slide.info, min(grid.side_px0) / side)
         self._down = slide.info.levels[self.level].downsample
@@ -80,8 +81,8 @@ class GridReader:
             level, layout = direct
             failed = self._whole(level, layout, part, out, crew)
             for tiles in layout.several(part):
-                gathering = _Gathering(level, layout, tiles, self._own)
-                failed |= gathering.run(part.start, out, crew)
+                gathering = _Gathering(level, layout, tiles, part.start, self._own)
+                failed |= gathering.run(out, crew)
         for tile in others:
             if failed and tile > min(failed):
                 break
@@ -97,8 +98,7 @@ class GridReader:
         self, level: DirectLevel, layout: Layout, part: slice, out: Pixels, crew: Crew
     ) -> dict[int, PieceError]:
         """Decode the tiles of the grid that are the file's; name those that cannot be decoded."""
-        tiles, numbers = (found.tolist() for found in layout.whole(part))
-        start = part.start
+        start, (tiles, numbers) = part.start, layout.whole(part)
         found = crew.run(
             lambda pair: level.decode(pair[1], out[pair[0] - start]),
             list(zip(tiles, numbers, strict=True)),
@@ -107,12 +107,12 @@ class GridReader:
 
     def _direct(self) -> tuple[DirectLevel, Layout] | None:
         """Give the level, if it is read directly, and how the grid lies on it."""
-        if max(self._steps) > MAX_STEP or not isinstance(self._slide, DirectSlide):
+        if max(self._steps) > MAX_STEP or self._source is None:
             return None
-        level = self._slide.direct_level(self.level, self._shrink)
+        level = self._source.direct_level(self.level, self._shrink)
         if level is None and self._shrink > 1:  # the file's tiles cannot be cut so
             self._lay_axes(1)
-            level = self._slide.direct_level(self.level)
+            level = self._source.direct_level(self.level)
         if level is None:
             return None
         if self._laid is None or self._laid[0] is not level:
@@ -135,31 +135,36 @@ class _Gathering:
         How the grid lies on it.
     tiles : ndarray of int32, shape (k,)
         Positions in the grid, in order.
+    start : int
+        Position in the grid of the batch's first tile.
     own : threading.local
         Keeps each thread's memory for one source.
     """
 
     def __init__(
-        self, level: DirectLevel, layout: Layout, tiles: NDArray[np.int32], own: threading.local
+        self,
+        level: DirectLevel,
+        layout: Layout,
+        tiles: NDArray[np.int32],
+        start: int,
+        own: threading.local,
     ) -> None:
         self._level, self._layout, self._tiles, self._own = level, layout, tiles, own
         self._plain = layout.plain[tiles].tolist()
-        self._corners = np.empty((tiles.size, 3), dtype=np.int64)
-        self._corners[:, 1:] = layout.corners(tiles)
+        self._corners = layout.corners(tiles, start)
         self._touched: dict[int, list[int]] = {}
+        self._seen: set[int] = set()
         self._lacks = [0] * tiles.size
         self._waiting: dict[int, list[int]] = {}
         self._spoilt: dict[int, PieceError] = {}
         self._failed: dict[int, PieceError] = {}
         self._lock = threading.Lock()
 
-    def run(self, start: int, out: Pixels, crew: Crew) -> dict[int, PieceError]:
+    def run(self, out: Pixels, crew: Crew) -> dict[int, PieceError]:
         """Decode what is missing, put the tiles together and let go of what nobody needs again.
 
         Parameters
         ----------
-        start : int
-            Position in the grid of the batch's first tile.
         out : ndarray of uint8, shape (b, tile_px, tile_px, 3)
             The batch.
         crew : Crew
@@ -170,11 +175,9 @@ class _Gathering:
         dict of int to PieceError
             The tiles of the grid, by position, that cannot be decoded.
         """
-        self._corners[:, 0] = self._tiles - start
+        stretches = _stretches(self._tiles.size, crew.threads)
         try:
-            crew.run(
-                lambda boxes: self._read(boxes, out), _stretches(self._tiles.size, crew.threads)
-            )
+            crew.run(lambda boxes: self._read(boxes, out), stretches)
         finally:  # what was not decoded is not kept
             self._level.release([*self._waiting, *self._spoilt])
         self._level.release(self._done_with())
@@ -192,7 +195,9 @@ class _Gathering:
 
     def _claim(self, boxes: range, touched: list[list[int]]) -> tuple[list[int], list[int]]:
         """Take what nobody has begun to decode; tell it, and the tiles that lack nothing."""
-        missing = self._level.place([number for each in touched for number in each])
+        numbers = [number for each in touched for number in each]
+        self._seen.update(numbers)
+        missing = self._level.place(numbers)
         self._waiting.update((number, []) for number in missing)
         ready = []
         for box, each in zip(boxes, touched, strict=True):
@@ -230,7 +235,7 @@ class _Gathering:
 
     def _done_with(self) -> list[int]:
         """List the file's tiles that no tile of the grid after these ones needs."""
-        numbers = np.array(list({n for each in self._touched.values() for n in each}))
+        numbers = np.fromiter(self._seen, dtype=np.int64, count=len(self._seen))
         ended: list[int] = numbers[self._layout.last_uses[numbers] <= self._tiles[-1]].tolist()
         return ended
 

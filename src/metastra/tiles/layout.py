@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
@@ -103,15 +104,16 @@ class Layout:
             for spans in (_touched(x, width), _touched(y, height))
         )
         n_columns, n_rows = self._end_x - self._begin_x, self._end_y - self._begin_y
-        self._count = (n_columns[x.which] * n_rows[y.which]).astype(np.int32)
+        count = n_columns[x.which] * n_rows[y.which]
         possible = inside_x[x.which] & inside_y[y.which] & (area <= BLOCK_PX)
         whole = possible & exact_x[x.which] & exact_y[y.which]
-        several = possible & ~whole & (self._count <= self._slots)
+        several = possible & ~whole & (count <= self._slots)
+        self._most = int(count[several].max(initial=0))
         self._whole, self._several, self._others = (
             np.flatnonzero(kind).astype(np.int32) for kind in (whole, several, ~(whole | several))
         )
 
-    def whole(self, part: slice) -> tuple[Positions, Numbers]:
+    def whole(self, part: slice) -> tuple[list[int], list[int]]:
         """Find the tiles of the grid that are tiles of the file.
 
         Parameters
@@ -121,14 +123,16 @@ class Layout:
 
         Returns
         -------
-        tiles : ndarray of int32, shape (k,)
-            Their positions in the grid.
-        numbers : ndarray of int64, shape (k,)
+        tiles : list of int
+            Their positions in the grid, in order.
+        numbers : list of int
             Which of the file's they are.
         """
         tiles = _within(self._whole, part)
-        across, down = self._begin_x[self.x.which[tiles]], self._begin_y[self.y.which[tiles]]
-        return tiles, down * self._across + across
+        if not tiles.size:
+            return [], []
+        columns, rows = self._begin_x[self.x.which[tiles]], self._begin_y[self.y.which[tiles]]
+        return tiles.tolist(), (rows * self._across + columns).tolist()
 
     def several(self, part: slice) -> Iterator[Positions]:
         """Group the tiles of the grid that are put together so that a group's sources can be held.
@@ -164,7 +168,7 @@ class Layout:
         list of int
             Their positions in the grid, in order.
         """
-        return [int(tile) for tile in _within(self._others, part)]
+        return list(_within(self._others, part).tolist())
 
     def touched(self, tiles: Positions) -> list[list[int]]:
         """List for each of some tiles the file's tiles that it touches.
@@ -184,21 +188,26 @@ class Layout:
             for x, y in zip(self.x.which[tiles].tolist(), self.y.which[tiles].tolist(), strict=True)
         ]
 
-    def corners(self, tiles: Positions) -> NDArray[np.int64]:
-        """Give the top left pixels of some tiles.
+    def corners(self, tiles: Positions, start: int) -> NDArray[np.int64]:
+        """Give the places of some tiles.
 
         Parameters
         ----------
         tiles : ndarray of int32, shape (k,)
             Positions in the grid.
+        start : int
+            Position from which the first column counts.
 
         Returns
         -------
-        ndarray of int64, shape (k, 2)
-            Left and top, in pixels as the level is read.
+        ndarray of int64, shape (k, 3)
+            Position, left and top, these in pixels as the level is read.
         """
-        columns, rows = self.x.which[tiles], self.y.which[tiles]
-        return np.stack([self.x.first[columns], self.y.first[rows]], axis=1)
+        corners = np.empty((tiles.size, 3), dtype=np.int64)
+        corners[:, 0] = tiles - start
+        corners[:, 1] = self.x.first[self.x.which[tiles]]
+        corners[:, 2] = self.y.first[self.y.which[tiles]]
+        return corners
 
     @cached_property
     def last_uses(self) -> NDArray[np.int64]:
@@ -210,7 +219,7 @@ class Layout:
         return last
 
     def _can_be_held(self, tiles: Positions) -> bool:
-        if self._count[tiles].sum() <= self._slots:
+        if tiles.size * self._most <= self._slots:
             return True
         touched = self._numbers(tiles)
         return int(np.unique(touched[touched >= 0]).size) <= self._slots
@@ -234,8 +243,7 @@ def _touched(axis: Axis, piece: int) -> tuple[Numbers, Numbers]:
 
 def _within(positions: Positions, part: slice) -> Positions:
     """Give those of the sorted positions that lie in a part of the grid."""
-    begin, end = np.searchsorted(positions, (part.start, part.stop))
-    return positions[begin:end]
+    return positions[bisect_left(positions, part.start) : bisect_left(positions, part.stop)]
 
 
 def _inside(axis: Axis, end: int) -> Flags:
