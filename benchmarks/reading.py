@@ -3,7 +3,8 @@
 The slide is made of the real CMU-1 region, mirrored to 20 000 × 20 000 px: JPEG tiles of 256 px,
 quality 80, 4:2:0, no smaller level.  Each pair is a process of its own; the two sides take batches
 of 64 tiles in turn (A B A B), so that what else the machine does falls on both, and the medians of
-the CPU time are compared.
+the CPU time are compared.  Threads are compared by elapsed time, and only batches count in which
+the kernel kept no thread waiting for a processor: else other work would tell about itself.
 """
 
 from __future__ import annotations
@@ -28,6 +29,12 @@ __all__ = ["PAIRS", "main", "make_slide"]
 
 _SIDE, _TILE, _BATCH = 20_000, 256, 64
 _QUICK_SIDE = 5_000
+_WAITED = 0.02
+"""Share of a batch's time that its threads may have waited for a processor (elapsed times only)."""
+_MOST_TURNS = 2
+"""Times as many batches are read, at most, until enough of them were left alone; else no ratio."""
+_ELAPSED = 4
+"""Times as many batches where elapsed times are compared: they scatter more."""
 
 
 def make_slide(path: Path, source: Path, side: int = _SIDE) -> None:
@@ -213,19 +220,45 @@ PAIRS: dict[str, _Pair] = {
 """Title, slide, both sides, the least ratio that is wanted (None: for comparison), the clock."""
 
 
+def _kept_waiting() -> float:
+    """Give the seconds that this process's threads were ready and had no processor (Linux)."""
+    tasks = Path("/proc/self/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[1]) for task in tasks) / 1e9
+
+
 def _measure(name: str, path: Path, rounds: int) -> dict[str, Any]:
+    """Take batches in turn; elapsed times only where no thread was kept from its processor."""
     pair = PAIRS[name]
+    is_elapsed = pair.clock is time.perf_counter
+    rounds *= _ELAPSED if is_elapsed else 1
     sides = [pair.ours(path), pair.theirs(path)]
     spent: list[list[float]] = [[], []]
-    for number in range(rounds + 2):
+    most = 2 + rounds * (_MOST_TURNS if is_elapsed else 1)
+    for number in range(most):
         for side, seconds in zip(sides, spent, strict=True):
+            waited = _kept_waiting() if is_elapsed else 0.0
             begun = pair.clock()
             done = next(side)
-            if number >= 2:  # the first ones open the slide and warm up
-                seconds.append((pair.clock() - begun) / done)
+            took = pair.clock() - begun
+            waited = _kept_waiting() - waited if is_elapsed else 0.0
+            # the first ones open the slide and warm up
+            if number >= 2 and waited <= _WAITED * took:
+                seconds.append(took / done)
+        if min(map(len, spent)) >= rounds:
+            break
+    kept = min(map(len, spent))
+    if kept < rounds // 2:
+        return {"ratio": None, "batches": kept, "of": number - 1}
     ours, theirs = (statistics.median(seconds) for seconds in spent)
     best = min(spent[1]) / min(spent[0])
-    return {"ours": 1 / ours, "theirs": 1 / theirs, "ratio": theirs / ours, "best": best}
+    return {
+        "ours": 1 / ours,
+        "theirs": 1 / theirs,
+        "ratio": theirs / ours,
+        "best": best,
+        "batches": kept,
+        "of": number - 1,
+    }
 
 
 def _child(*arguments: str) -> str:
@@ -242,20 +275,23 @@ def _child(*arguments: str) -> str:
 
 
 def _table(slides: dict[str, Path], rounds: int) -> str:
+    columns = ("metastra/s", "other/s", "ratio", "of the best", "wanted", "batches", "load")
     lines = [
-        "| tiles of 256 px | metastra/s | other/s | ratio | of the best | wanted | load |",
-        "| --- | --: | --: | --: | --: | --: | --: |",
+        f"| tiles of 256 px | {' | '.join(columns)} |",
+        f"| --- |{' --: |' * len(columns)}",
     ]
     for name, pair in PAIRS.items():
         print(name, file=sys.stderr, flush=True)
         before = load()
         path = str(slides[pair.slide])
         said = json.loads(_child("--pair", name, "--slide", path, "--rounds", str(rounds)))
-        ours, theirs = (f"{said[side]:,.0f}".replace(",", " ") for side in ("ours", "theirs"))
-        lines.append(
-            f"| {pair.title} | {ours} | {theirs} | {said['ratio']:.2f} | {said['best']:.2f} | "
-            f"{'' if pair.bar is None else f'{pair.bar:g}'} | {before} |"
-        )
+        cells = ["", "", "", ""]
+        if said["ratio"] is not None:
+            cells = [f"{said[side]:,.0f}".replace(",", " ") for side in ("ours", "theirs")]
+            cells += [f"{said['ratio']:.2f}", f"{said['best']:.2f}"]
+        bar = "" if pair.bar is None else f"{pair.bar:g}"
+        cells += [bar, f"{said['batches']} of {said['of']}", str(before)]
+        lines.append(f"| {pair.title} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
