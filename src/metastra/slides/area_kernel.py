@@ -9,45 +9,65 @@ from numpy.typing import NDArray
 __all__ = ["area_bytes", "area_mean"]
 
 
-@njit(cache=True, nogil=True)
+# edges increase, so no width is 0: without a check for it the divisions become vector ones
+@njit(cache=True, nogil=True, error_model="numpy")
 def _average_columns(
     flat: NDArray[np.uint8], top: float, bottom: float, line: NDArray[np.float64]
 ) -> None:
     """Average rows of pixels along y, from `top` to `bottom`, into one."""
-    line[:] = 0.0
-    for j in range(int(np.floor(top)), int(np.ceil(bottom))):
+    begin, end = int(np.floor(top)), int(np.ceil(bottom))
+    share = (min(bottom, begin + 1.0) - max(top, float(begin))) / (bottom - top)
+    for k in range(line.size):
+        line[k] = share * flat[begin, k]
+    for j in range(begin + 1, end):
         share = (min(bottom, j + 1.0) - max(top, float(j))) / (bottom - top)
         for k in range(line.size):
             line[k] += share * flat[j, k]
 
 
-@njit(cache=True, nogil=True)
-def _average_row(
+@njit(cache=True, nogil=True, error_model="numpy")
+def _sum_row(
     row: NDArray[np.float64],
-    first: NDArray[np.int64],
-    last: NDArray[np.int64],
-    edges: NDArray[np.float64],
+    pixels: NDArray[np.int64],
+    shares: NDArray[np.float64],
     out: NDArray[np.float64],
 ) -> None:
-    """Average one row of pixels (red, green and blue in turn) along x, into (columns, 3)."""
-    for c in range(first.size):
-        i, end = first[c], last[c]
-        width = edges[c + 1] - edges[c]
-        share = min(edges[c + 1], i + 1.0) - edges[c]
+    """Add one row of pixels (red, green and blue in turn) up along x, into the same order."""
+    for c in range(pixels.shape[0]):
+        i, end = pixels[c, 0], pixels[c, 1]
+        share = shares[c, 0]
         red, green, blue = share * row[3 * i], share * row[3 * i + 1], share * row[3 * i + 2]
         for k in range(i + 1, end):
             red += row[3 * k]
             green += row[3 * k + 1]
             blue += row[3 * k + 2]
         if end > i:
-            share = edges[c + 1] - end
+            share = shares[c, 1]
             red += share * row[3 * end]
             green += share * row[3 * end + 1]
             blue += share * row[3 * end + 2]
-        out[c, 0], out[c, 1], out[c, 2] = red / width, green / width, blue / width
+        out[3 * c], out[3 * c + 1], out[3 * c + 2] = red, green, blue
 
 
 @njit(cache=True, nogil=True)
+def _along_x(
+    edges: NDArray[np.float64],
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Give each column's first and last pixel and their shares, and its width for each colour."""
+    columns = edges.size - 1
+    pixels = np.empty((columns, 2), dtype=np.int64)
+    shares = np.empty((columns, 2), dtype=np.float64)
+    widths = np.empty(3 * columns, dtype=np.float64)
+    for c in range(columns):
+        left, right = edges[c], edges[c + 1]
+        first, last = int(np.floor(left)), int(np.ceil(right)) - 1
+        pixels[c, 0], pixels[c, 1] = first, last
+        shares[c, 0], shares[c, 1] = min(right, first + 1.0) - left, right - last
+        widths[3 * c : 3 * c + 3] = right - left
+    return pixels, shares, widths
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def area_mean(
     source: NDArray[np.uint8], x_edges: NDArray[np.float64], y_edges: NDArray[np.float64]
 ) -> NDArray[np.float64]:
@@ -71,18 +91,19 @@ def area_mean(
         Means, in the unit of the source.
     """
     rows, columns = y_edges.size - 1, x_edges.size - 1
-    out = np.empty((rows, columns, 3), dtype=np.float64)
+    out = np.empty((rows, 3 * columns), dtype=np.float64)
     flat = source.reshape(source.shape[0], source.shape[1] * 3)
     line = np.empty(flat.shape[1], dtype=np.float64)
-    first = np.floor(x_edges[:-1]).astype(np.int64)
-    last = np.ceil(x_edges[1:]).astype(np.int64) - 1
+    pixels, shares, widths = _along_x(x_edges)
     for r in range(rows):
         _average_columns(flat, y_edges[r], y_edges[r + 1], line)
-        _average_row(line, first, last, x_edges, out[r])
-    return out
+        _sum_row(line, pixels, shares, out[r])
+        for i in range(widths.size):
+            out[r, i] /= widths[i]
+    return out.reshape(rows, columns, 3)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def area_bytes(
     source: NDArray[np.uint8],
     x_edges: NDArray[np.float64],
@@ -99,16 +120,15 @@ def area_bytes(
     half : float
         What is added before the fraction is cut off.
     out : ndarray of uint8, shape (rows, columns, 3)
-        Is filled with the rounded means.
+        Contiguous; is filled with the rounded means.
     """
     flat = source.reshape(source.shape[0], source.shape[1] * 3)
+    to = out.reshape(out.shape[0], out.shape[1] * 3)
     line = np.empty(flat.shape[1], dtype=np.float64)
-    means = np.empty((x_edges.size - 1, 3), dtype=np.float64)
-    first = np.floor(x_edges[:-1]).astype(np.int64)
-    last = np.ceil(x_edges[1:]).astype(np.int64) - 1
+    pixels, shares, widths = _along_x(x_edges)
+    sums = np.empty(widths.size, dtype=np.float64)
     for r in range(y_edges.size - 1):
         _average_columns(flat, y_edges[r], y_edges[r + 1], line)
-        _average_row(line, first, last, x_edges, means)
-        for c in range(means.shape[0]):
-            for k in range(3):
-                out[r, c, k] = int(means[c, k] + half)
+        _sum_row(line, pixels, shares, sums)
+        for i in range(sums.size):
+            to[r, i] = np.int32(sums[i] / widths[i] + half)
