@@ -41,12 +41,17 @@ def test_a_frame_inside_a_frame_leaves_the_outer_one_alone():
 
 
 def test_a_scale_space_gives_what_its_parts_give_alone():
-    """Smoothings that are shared are those that are made each by itself."""
-    image = np.random.default_rng(3).random((75, 131)).astype(np.float32)
+    """Smoothings that are made together, of several maps, are those made each by itself."""
+    images = np.random.default_rng(3).random((2, 75, 131)).astype(np.float32)
+    sigmas_px = (0.5, 1.0, 3.0, 8.0, 20.0)
     scratch = Scratch()
     for _ in range(2):
         with scratch.frame():
-            space = ScaleSpace(image, scratch)
-            for sigma in (0.5, 1.0, 3.0, 8.0, 20.0):
-                assert np.array_equal(space.blurred(sigma), blur(image, sigma))
-                assert np.array_equal(space.blob_response(sigma), blob_response(image, sigma))
+            space = ScaleSpace(images, scratch)
+            made = space.make(sigmas_px, sigmas_px)
+            again = ScaleSpace(images, scratch).halved.halved
+            assert np.array_equal(space.halved.halved.images, again.images)
+            for image, of_image in zip(images, made, strict=True):
+                for number, sigma in enumerate(sigmas_px):
+                    assert np.array_equal(of_image[number], blur(image, sigma))
+                    assert np.array_equal(of_image[5 + number], blob_response(image, sigma))

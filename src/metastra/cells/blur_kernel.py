@@ -14,7 +14,7 @@ from metastra.cells.scratch import Scratch
 from metastra.cells.smoothing_kernel import halve_into
 from metastra.cells.tap_kernel import AT_ONCE, LINE_PX
 
-__all__ = ["ScaleSpace", "blob_response", "blur", "gaussian_weights", "make_all"]
+__all__ = ["ScaleSpace", "blob_response", "blur", "gaussian_weights"]
 
 _Floats = NDArray[np.float32]
 
@@ -58,22 +58,23 @@ class _Plan:
 
     steps: NDArray[np.int64]
     weights: _Floats
+    shared: _Floats
     factors: _Floats
     n_halved: int
-    n_memory: int
+    n_memory: tuple[int, int, int]
 
 
 class ScaleSpace:
-    """A map with its halvings and smoothings, each of which is made once.
+    """Maps of one size with their halvings and smoothings.
 
     Parameters
     ----------
-    image : ndarray of float32, shape (h, w)
-        Any map; it is not changed.
+    images : ndarray of float32, shape (n, h, w)
+        Any maps; they are not changed.
     scratch : Scratch
         Where all maps are taken from; they hold as long as the frame in which they were made.
     halvings : ndarray of float32, shape (j,), optional
-        Halvings of it that are there already, the finest first.
+        Halvings of them that are there already: all maps halved once, all halved twice, and so on.
 
     Notes
     -----
@@ -81,121 +82,75 @@ class ScaleSpace:
     a wide one costs no more than a narrow one.
     """
 
-    def __init__(self, image: _Floats, scratch: Scratch, halvings: _Floats = _NOTHING) -> None:
-        self.image = image
+    def __init__(self, images: _Floats, scratch: Scratch, halvings: _Floats = _NOTHING) -> None:
+        self.images = images
         self._scratch = scratch
         self._halved: ScaleSpace | None = None
-        self._blurred: dict[float, _Floats] = {}
-        self._responses: dict[float, _Floats] = {}
-        self._pyramid = halvings
+        self._halvings = halvings
+        self._made: dict[tuple[tuple[float, ...], tuple[float, ...]], _Floats] = {}
 
     @property
     def halved(self) -> ScaleSpace:
-        """The map of means of 2 × 2 pixels; an odd last row or column counts twice."""
+        """The maps of means of 2 × 2 pixels; an odd last row or column counts twice."""
         if self._halved is None:
-            height, width = self.image.shape
-            shape = ((height + 1) // 2, (width + 1) // 2)
-            size = shape[0] * shape[1]
-            if size <= self._pyramid.size:
-                half = self._pyramid[:size].reshape(shape)
+            n, height, width = self.images.shape
+            shape = (n, (height + 1) // 2, (width + 1) // 2)
+            size = n * shape[1] * shape[2]
+            if size <= self._halvings.size:
+                half = self._halvings[:size].reshape(shape)
             else:
                 half = self._scratch.take(shape)
-                halve_into(self.image, half)
-            self._halved = ScaleSpace(half, self._scratch, self._pyramid[size:])
+                for image, smaller in zip(self.images, half, strict=True):
+                    halve_into(image, smaller)
+            self._halved = ScaleSpace(half, self._scratch, self._halvings[size:])
         return self._halved
 
     def make(self, blurs_px: tuple[float, ...], blobs_px: tuple[float, ...] = ()) -> _Floats:
-        """Make several smoothings and responses at once, which costs less than one by one.
+        """Make smoothings and responses of all maps at once, which costs less than one by one.
 
         Parameters
         ----------
-        blurs_px, blobs_px : tuple of float
-            Standard deviations in pixels, for `blurred` and for `blob_response`.
+        blurs_px : tuple of float
+            Standard deviations in pixels, above 0, of Gaussians; the edge mirrors.
+        blobs_px : tuple of float
+            Of scale-normalised responses to bright blobs: −σ² times the Laplacian of the smoothed
+            map, positive inside blobs and comparable between scales.  A disc of radius r answers
+            most at σ = r / √2.
 
         Returns
         -------
-        ndarray of float32, shape (k, h, w)
-            The smoothings, then the responses, which are kept: not to be written to.
-        """
-        (made,), self._pyramid = make_all(self.image[None], blurs_px, blobs_px, self._scratch)
-        self._blurred.update(zip(blurs_px, made, strict=False))
-        self._responses.update(zip(blobs_px, made[len(blurs_px) :], strict=True))
-        found: _Floats = made
-        return found
-
-    def blurred(self, sigma_px: float) -> _Floats:
-        """Smooth with a Gaussian; the edge mirrors.
-
-        Parameters
-        ----------
-        sigma_px : float
-            Standard deviation in pixels, above 0.
-
-        Returns
-        -------
-        ndarray of float32, shape (h, w)
-            The smoothed map, which is kept: not to be written to.
-        """
-        if sigma_px not in self._blurred:
-            self.make((sigma_px,))
-        return self._blurred[sigma_px]
-
-    def blob_response(self, sigma_px: float) -> _Floats:
-        """Scale-normalised response to bright blobs: −σ² times the Laplacian of the smoothed map.
-
-        Parameters
-        ----------
-        sigma_px : float
-            Standard deviation in pixels; a disc of radius r answers most at σ = r / √2.
-
-        Returns
-        -------
-        ndarray of float32, shape (h, w)
-            In the unit of the map; positive inside blobs, comparable between scales.  It is kept:
-            not to be written to.
+        ndarray of float32, shape (n, k, h, w)
+            Of each map its smoothings, then its responses, in the unit of the map.  It is kept for
+            whoever asks for the same: not to be written to.
 
         Notes
         -----
         Lindeberg 1998, Int J Comput Vis 30:79, with the nine-point Laplacian of Patra and
         Karttunen.
         """
-        if sigma_px not in self._responses:
-            self.make((), (sigma_px,))
-        return self._responses[sigma_px]
-
-
-def make_all(
-    images: _Floats,
-    blurs_px: tuple[float, ...],
-    blobs_px: tuple[float, ...],
-    scratch: Scratch,
-) -> tuple[_Floats, _Floats]:
-    """Make several smoothings and responses of maps of one size: see `ScaleSpace`.
-
-    Parameters
-    ----------
-    images : ndarray of float32, shape (n, h, w)
-        Any maps.
-    blurs_px, blobs_px : tuple of float
-        Standard deviations in pixels.
-    scratch : Scratch
-        Where the maps are taken from.
-
-    Returns
-    -------
-    made : ndarray of float32, shape (n, k, h, w)
-        Of each map its smoothings, then its responses.
-    halved : ndarray of float32, shape (j,)
-        The halvings of the last map, the finest first; as far as they were needed.
-    """
-    n, *shape = images.shape
-    plan = _plan(shape[0], shape[1], blurs_px, blobs_px)
-    made = scratch.take((n, len(plan.steps), *shape))
-    halved = scratch.take((plan.n_halved,))
-    with scratch.frame():
-        memory = scratch.take((plan.n_memory,))
-        make_scales(images, plan.steps, plan.weights, plan.factors, halved, memory, made)
-    return made, halved
+        known = self._made.get((blurs_px, blobs_px))
+        if known is not None:
+            return known
+        n, *shape = self.images.shape
+        plan = _plan(shape[0], shape[1], blurs_px, blobs_px)
+        made: _Floats = self._scratch.take((n, len(plan.steps), *shape))
+        halved = self._scratch.take((n * plan.n_halved,))
+        with self._scratch.frame():
+            padded, lines, maps = (self._scratch.take((size,)) for size in plan.n_memory)
+            make_scales(
+                self.images,
+                plan.steps,
+                plan.weights,
+                plan.shared,
+                plan.factors,
+                halved,
+                (padded, lines, maps),
+                made,
+            )
+        if halved.size > self._halvings.size:
+            self._halvings = halved
+        self._made[blurs_px, blobs_px] = made
+        return made
 
 
 @lru_cache(maxsize=256)
@@ -216,7 +171,7 @@ def _plan(
         wanted = gaussian_weights(sigma_px)
         n_first, n_taps = _taps_at_once(wanted.size - 1)
         start = sum(one.size for one in filters)
-        rows.append((level, start, n_taps, n_first, is_blob, place))
+        rows.append((level, start, n_taps, n_first, is_blob, place, 0, -1))
         weights = np.zeros(n_taps + 1, np.float32)
         weights[: wanted.size] = wanted
         filters.append(weights)
@@ -225,14 +180,55 @@ def _plan(
     for _ in range(max(row[0] for row in rows)):
         shape = ((shape[0] + 1) // 2, (shape[1] + 1) // 2)
         n_halved += shape[0] * shape[1]
-    most = max(row[2] for row in rows)
+    steps, weights = np.array(sorted(rows), np.int64), np.concatenate(filters)
+    shared = _together(steps, weights)
+    most, n_lines = int(steps[:, 2].max()), 0
+    if (steps[:, 7] >= 0).any():
+        n_lines = 10 + 4 * (height + 2 * AT_ONCE[-1])
     return _Plan(
-        steps=np.array(sorted(rows), np.int64),
-        weights=np.concatenate(filters),
+        steps=steps,
+        weights=weights,
+        shared=shared,
         factors=np.array(factors, np.float32),
         n_halved=n_halved,
-        n_memory=height * (3 * width + 2 * most) + (height + 2 * most) * LINE_PX,
+        n_memory=(
+            height * (2 * width + 2 * most),
+            (n_lines + height + 2 * most) * LINE_PX,
+            _number(steps, height, width),
+        ),
     )
+
+
+def _number(steps: NDArray[np.int64], rows: int, columns: int) -> int:
+    """Give numbers to the smoothings of a level that need maps of their own; count values."""
+    most = rows * columns
+    for level in range(int(steps[:, 0].max()) + 1):
+        held = (steps[:, 0] == level) & ((level > 0) | (steps[:, 4] == 1))
+        n = int(held.sum())
+        steps[held, 6] = np.arange(n)
+        most = max(most, n * rows * columns)
+        rows, columns = (rows + 1) // 2, (columns + 1) // 2
+    return most
+
+
+def _together(steps: NDArray[np.int64], weights: _Floats) -> _Floats:
+    """Choose up to four filters of a level that are taken together, and put their weights so."""
+    n_levels = int(steps[:, 0].max()) + 1
+    shared = np.zeros((n_levels, len(AT_ONCE), AT_ONCE[-1] + 1), np.float32)
+    for level in range(n_levels):
+        left = sorted(np.flatnonzero(steps[:, 0] == level).tolist(), key=lambda at: steps[at, 2])
+        chosen: dict[int, int] = {}
+        for slot in range(len(AT_ONCE) - 1, -1, -1):
+            fitting = [at for at in left if steps[at, 2] <= AT_ONCE[slot]]
+            if fitting:
+                chosen[slot] = fitting[-1]
+                left.remove(fitting[-1])
+        # two gain less than the two that are missing cost
+        for slot, at in chosen.items() if len(chosen) > 2 else ():
+            first, taps = steps[at, 1], steps[at, 2]
+            steps[at, 7] = slot
+            shared[level, slot, : taps + 1] = weights[first : first + taps + 1]
+    return shared.reshape(n_levels, -1)
 
 
 def _taps_at_once(n_taps: int) -> tuple[int, int]:
@@ -263,11 +259,12 @@ def blur(image: _Floats, sigma_px: float) -> _Floats:
     >>> bool(np.allclose(blur(flat, 1.5), 2.0))
     True
     """
-    return ScaleSpace(np.ascontiguousarray(image, np.float32), Scratch()).blurred(sigma_px)
+    made: _Floats = _alone(image).make((sigma_px,))[0, 0]
+    return made
 
 
 def blob_response(image: _Floats, sigma_px: float) -> _Floats:
-    """Scale-normalised response to bright blobs: see `ScaleSpace.blob_response`.
+    """Scale-normalised response to bright blobs: see `ScaleSpace.make`.
 
     Parameters
     ----------
@@ -288,7 +285,12 @@ def blob_response(image: _Floats, sigma_px: float) -> _Floats:
     >>> int(blob_response(spot, 2.0).argmax()) == 7 * 15 + 7
     True
     """
-    return ScaleSpace(np.ascontiguousarray(image, np.float32), Scratch()).blob_response(sigma_px)
+    made: _Floats = _alone(image).make((), (sigma_px,))[0, 0]
+    return made
+
+
+def _alone(image: _Floats) -> ScaleSpace:
+    return ScaleSpace(np.ascontiguousarray(image, np.float32)[None], Scratch())
 
 
 def _is_wide(shape: tuple[int, int], sigma_px: float, limit_px: float) -> bool:

@@ -7,23 +7,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from metastra.cells.blur_kernel import ScaleSpace, make_all
+from metastra.cells.blur_kernel import ScaleSpace
 from metastra.cells.nuclei import Nuclei, NucleusShapes
-from metastra.cells.outline_kernel import (
-    climb,
-    darker,
-    keep_outside,
-    shapes_of_sums,
-    sums_by_label,
-)
+from metastra.cells.outline_kernel import find_outlines, shapes_of_outlines
 from metastra.cells.scratch import Scratch
-from metastra.cells.seed_kernel import (
-    keep_strongest,
-    local_maxima,
-    quantile_of_every_second,
-    raise_to_share,
-    strongest_scale,
-)
+from metastra.cells.seed_kernel import find_tops, raise_and_find_strength
 from metastra.tissue.deconvolution import stain_densities
 
 __all__ = ["detect_nuclei", "detect_nuclei_in_haematoxylin"]
@@ -120,8 +108,11 @@ def detect_nuclei_in_haematoxylin(
         raise ValueError(f"nuclei were asked for at {mpp:g} µm per pixel; expected 0.1 to 1.5")
     scratch = scratch or Scratch()
     with scratch.frame():
-        space, step = ScaleSpace(np.ascontiguousarray(haematoxylin, np.float32), scratch), 0
-        while mpp * 2 ** (step + 1) < _WORK_MPP * math.sqrt(2.0) and min(space.image.shape) >= 8:
+        whole = np.ascontiguousarray(haematoxylin, np.float32)[None]
+        space, step = ScaleSpace(whole, scratch), 0
+        while (
+            mpp * 2 ** (step + 1) < _WORK_MPP * math.sqrt(2.0) and min(space.images.shape[1:]) >= 8
+        ):
             space, step = space.halved, step + 1
         found = _find(space, mpp * 2**step, scratch)
     if not step:
@@ -130,43 +121,32 @@ def detect_nuclei_in_haematoxylin(
 
 
 def _find(space: ScaleSpace, mpp: float, scratch: Scratch) -> Nuclei:
-    haematoxylin = space.image
+    haematoxylin = space.images[0]
     shape = haematoxylin.shape
-    even, near, fine, coarse = space.make((2.0 / mpp, 8.0 / mpp, 0.8 / mpp, 20.0 / mpp))
-    strength = quantile_of_every_second(even, 0.95)
-    raised = scratch.take(shape)
-    raise_to_share(haematoxylin, near, _GLASS_SHARE, raised)
+    smooth = space.make((2.0 / mpp, 8.0 / mpp, 0.8 / mpp, 20.0 / mpp))[0]
+    raised = scratch.take((1, *shape))
+    bits = raise_and_find_strength(
+        haematoxylin, smooth[1], _GLASS_SHARE, smooth[0].view(np.uint32), raised[0]
+    )
+    strength = float(np.uint32(bits).view(np.float32))
     best, scale = scratch.take(shape), scratch.take(shape, np.int8)
-    responses = ScaleSpace(raised, scratch).make((), tuple(um / mpp for um in _BLOBS_UM))
-    strongest_scale(responses, _SCALE_WEIGHTS, best, scale)
-    tops = local_maxima(best, max(_FLOOR_OD, _SHARE_OF_STRENGTH * strength))
-    x, y = (tops % shape[1]).astype(np.float64), (tops // shape[1]).astype(np.float64)
-    radius = np.array(_RADII_UM)[scale.ravel()[tops]] / mpp
-    order = np.argsort(-best.ravel()[tops], kind="stable")
-    owner = keep_strongest(x, y, radius, order, _APART)
-    kept = np.flatnonzero(owner == np.arange(owner.size))
-    number = np.zeros(owner.size, np.int32)
-    number[kept] = np.arange(1, kept.size + 1)
-    mask = scratch.take(shape, np.bool_)
+    responses = ScaleSpace(raised, scratch).make((), tuple(um / mpp for um in _BLOBS_UM))[0]
+    floor = max(_FLOOR_OD, _SHARE_OF_STRENGTH * strength)
+    tops, height = find_tops(responses, _SCALE_WEIGHTS, floor, best, scale)
+    order = np.argsort(-height, kind="stable")
+    labels, both = scratch.take(shape, np.int32), scratch.take((2, *shape))
     least = max(_FLOOR_OD, _OUTLINE_SHARE * strength)
-    darker(fine, coarse, least, mask)
-    labels = scratch.take(shape, np.int32)
-    climb(best, mask, tops, number[owner], labels)
-    return _measure(haematoxylin, labels, int(kept.size), mpp, scratch)
-
-
-def _measure(
-    haematoxylin: NDArray[np.float32],
-    labels: NDArray[np.int32],
-    n: int,
-    mpp: float,
-    scratch: Scratch,
-) -> Nuclei:
-    both = scratch.take((2, *labels.shape))
-    keep_outside(labels, haematoxylin, both[0], both[1])
-    made, _ = make_all(both, (4.0 / mpp,), (), scratch)
-    sums = sums_by_label(labels, haematoxylin, made[1, 0], made[0, 0], n)
-    centroids, shapes = shapes_of_sums(sums, mpp, _SMALLEST_UM2)
+    n = find_outlines(
+        (haematoxylin, smooth, best),
+        scale,
+        (tops, order),
+        (_RADII_UM[0] / mpp, _RADII_UM[1] / mpp, _RADII_UM[2] / mpp, _RADII_UM[3] / mpp),
+        (least, _APART),
+        labels,
+        both,
+    )
+    made = ScaleSpace(both, scratch).make((4.0 / mpp,))
+    centroids, shapes = shapes_of_outlines(labels, haematoxylin, made, n, mpp, _SMALLEST_UM2)
     return Nuclei(
         centroids_px0=centroids,
         radius_um=shapes[0],

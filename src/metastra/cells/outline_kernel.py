@@ -8,24 +8,76 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["climb", "darker", "keep_outside", "shapes_of_sums", "sums_by_label"]
+from metastra.cells.seed_kernel import keep_strongest
+
+__all__ = ["find_outlines", "shapes_of_outlines"]
 
 _Floats = NDArray[np.float32]
 
 
 @njit(cache=True)
-def darker(fine: _Floats, coarse: _Floats, least: float, out: NDArray[np.bool_]) -> None:
-    """Mark where a map exceeds a smoother one.
+def find_outlines(
+    maps: tuple[_Floats, _Floats, _Floats],
+    scale: NDArray[np.int8],
+    candidates: tuple[NDArray[np.int64], NDArray[np.int64]],
+    radii_px: tuple[float, float, float, float],
+    limits: tuple[float, float],
+    labels: NDArray[np.int32],
+    around: _Floats,
+) -> int:
+    """Outline nuclei around their tops, and split off what is no nucleus.
 
     Parameters
     ----------
-    fine, coarse : ndarray of float32, shape (h, w)
-        The map, and what is around each pixel.
-    least : float
-        By more than this, rounded to float32.
-    out : ndarray of bool, shape (h, w)
-        Written.
+    maps : tuple of ndarray of float32
+        Haematoxylin, shape (h, w); its smoothings, shape (4, h, w), of which the third is the fine
+        and the last the coarse one; and what is climbed, shape (h, w).
+    scale : ndarray of int8, shape (h, w)
+        Number of the strongest scale.
+    candidates : tuple of ndarray of int64, shape (n,)
+        Flat indices of the tops, and their order from the strongest to the weakest.
+    radii_px : tuple of float
+        Radius of each scale.
+    limits : tuple of float
+        By how much more than nearby a nucleus is stained, and the share of the larger radius within
+        which two tops are one nucleus.
+    labels : ndarray of int32, shape (h, w)
+        Written: nuclei from 1; 0 is none.
+    around : ndarray of float32, shape (2, h, w)
+        Written: 1 where no nucleus is, else 0; and haematoxylin there, else 0.
+
+    Returns
+    -------
+    int
+        How many nuclei there are.
     """
+    haematoxylin, smooth, height_map = maps
+    tops, order = candidates
+    columns, n = labels.shape[1], tops.size
+    x, y, radius = np.empty(n), np.empty(n), np.empty(n)
+    of_scale = scale.ravel()
+    for k in range(n):
+        x[k], y[k] = tops[k] % columns, tops[k] // columns
+        radius[k] = radii_px[of_scale[tops[k]]]
+    owner = keep_strongest(x, y, radius, order, limits[1])
+    number, kept = np.zeros(n, np.int32), 0
+    for k in range(n):
+        if owner[k] == k:
+            kept += 1
+            number[k] = kept
+    label_of_top = np.empty(n, np.int32)
+    for k in range(n):
+        label_of_top[k] = number[owner[k]]
+    mask = np.empty(labels.shape, np.bool_)
+    _darker(smooth[2], smooth[3], limits[0], mask)
+    _climb(height_map, mask, tops, label_of_top, labels)
+    _keep_outside(labels, haematoxylin, around[0], around[1])
+    return kept
+
+
+@njit(cache=True)
+def _darker(fine: _Floats, coarse: _Floats, least: float, out: NDArray[np.bool_]) -> None:
+    """Mark where a map exceeds a smoother one by more than a limit."""
     limit = np.float32(least)
     one, two, row = fine.ravel(), coarse.ravel(), out.ravel()
     for x in range(row.size):
@@ -33,7 +85,7 @@ def darker(fine: _Floats, coarse: _Floats, least: float, out: NDArray[np.bool_])
 
 
 @njit(cache=True)
-def climb(
+def _climb(
     height_map: _Floats,
     mask: NDArray[np.bool_],
     tops: NDArray[np.int64],
@@ -147,22 +199,10 @@ def _steepest_at(height_map: _Floats, y: int, x: int) -> int:
 
 
 @njit(cache=True)
-def keep_outside(
+def _keep_outside(
     labels: NDArray[np.int32], haematoxylin: _Floats, outside: _Floats, around: _Floats
 ) -> None:
-    """Split off what is no nucleus.
-
-    Parameters
-    ----------
-    labels : ndarray of int32, shape (h, w)
-        0 is no nucleus.
-    haematoxylin : ndarray of float32, shape (h, w)
-        Haematoxylin.
-    outside : ndarray of float32, shape (h, w)
-        Written: 1 where no nucleus is, else 0.
-    around : ndarray of float32, shape (h, w)
-        Written: haematoxylin where no nucleus is, else 0.
-    """
+    """Write 1 and the haematoxylin where no nucleus is, else 0."""
     one, zero = np.float32(1.0), np.float32(0.0)
     label, line = labels.ravel(), haematoxylin.ravel()
     row, rest = outside.ravel(), around.ravel()
@@ -172,62 +212,26 @@ def keep_outside(
 
 
 @njit(cache=True)
-def sums_by_label(
+def shapes_of_outlines(
     labels: NDArray[np.int32],
     haematoxylin: _Floats,
     around: _Floats,
-    weight: _Floats,
     n: int,
-) -> NDArray[np.float64]:
-    """Sum over the pixels of each label, in one pass.
-
-    Parameters
-    ----------
-    labels : ndarray of int32, shape (h, w)
-        0 is no nucleus.
-    haematoxylin : ndarray of float32, shape (h, w)
-        Haematoxylin.
-    around, weight : ndarray of float32, shape (h, w)
-        What `keep_outside` gave, smoothed: their ratio is the haematoxylin beside nuclei.
-    n : int
-        Highest label.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, 9)
-        Count; sums of x, y, x², y², xy, haematoxylin, its square, and haematoxylin beside nuclei.
-    """
-    sums = np.zeros((n, 9))
-    least = np.float32(1e-3)
-    for y in range(labels.shape[0]):
-        line = labels[y]
-        for x in range(line.size):
-            if line[x] == 0:
-                continue
-            row = sums[line[x] - 1]
-            value = np.float64(haematoxylin[y, x])
-            row[0] += 1.0
-            row[1] += x
-            row[2] += y
-            row[3] += x * x
-            row[4] += y * y
-            row[5] += x * y
-            row[6] += value
-            row[7] += value * value
-            row[8] += around[y, x] / max(weight[y, x], least)
-    return sums
-
-
-@njit(cache=True)
-def shapes_of_sums(
-    sums: NDArray[np.float64], mpp: float, smallest_um2: float
+    mpp: float,
+    smallest_um2: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Describe the nuclei that are not too small.
 
     Parameters
     ----------
-    sums : ndarray of float64, shape (n, 9)
-        From `sums_by_label`.
+    labels : ndarray of int32, shape (h, w)
+        From `find_outlines`.
+    haematoxylin : ndarray of float32, shape (h, w)
+        Haematoxylin.
+    around : ndarray of float32, shape (2, 1, h, w)
+        What `find_outlines` split off, smoothed: their ratio is the haematoxylin beside nuclei.
+    n : int
+        Highest label.
     mpp : float
         Micrometres per pixel.
     smallest_um2 : float
@@ -241,6 +245,60 @@ def shapes_of_sums(
         Radius and area in µm and µm², eccentricity, angle, fill of the ellipse, haematoxylin, its
         standard deviation, and contrast.
     """
+    sums = _sums_by_label(labels, haematoxylin, around[1, 0], around[0, 0], n)
+    return _shapes_of_sums(sums, mpp, smallest_um2)
+
+
+@njit(cache=True)
+def _sums_by_label(
+    labels: NDArray[np.int32],
+    haematoxylin: _Floats,
+    around: _Floats,
+    weight: _Floats,
+    n: int,
+) -> NDArray[np.float64]:
+    """Sum over the pixels of each label, in one pass.
+
+    Count; sums of x, y, x², y², xy, haematoxylin, its square, and haematoxylin beside nuclei.
+    """
+    sums = np.zeros((n, 9))
+    least = np.float32(1e-3)
+    for y in range(labels.shape[0]):
+        line, value, near, share = labels[y], haematoxylin[y], around[y], weight[y]
+        x = 0
+        while x < line.size:
+            label, first = line[x], x
+            if label == 0:
+                x += 1
+                continue
+            # a run along the row is summed by itself
+            of_x, of_xx, dark, square, beside = 0, 0, 0.0, 0.0, 0.0
+            while x < line.size and line[x] == label:
+                od = np.float64(value[x])
+                of_x += x
+                of_xx += x * x
+                dark += od
+                square += od * od
+                beside += near[x] / max(share[x], least)
+                x += 1
+            row, count = sums[label - 1], x - first
+            row[0] += count
+            row[1] += of_x
+            row[2] += count * y
+            row[3] += of_xx
+            row[4] += count * y * y
+            row[5] += of_x * y
+            row[6] += dark
+            row[7] += square
+            row[8] += beside
+    return sums
+
+
+@njit(cache=True)
+def _shapes_of_sums(
+    sums: NDArray[np.float64], mpp: float, smallest_um2: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Turn sums into what `shapes_of_outlines` gives."""
     n, k = len(sums), 0
     centroids, shapes = np.empty((n, 2)), np.empty((8, n))
     for at in range(n):

@@ -6,42 +6,42 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = [
-    "keep_strongest",
-    "local_maxima",
-    "quantile_of_every_second",
-    "raise_to_share",
-    "strongest_scale",
-]
+__all__ = ["count_true", "find_tops", "keep_strongest", "local_maxima", "raise_and_find_strength"]
 
 
 _PART_PX = 2048
+_COUNTED_PX = 128
 
 
 @njit(cache=True)
-def quantile_of_every_second(image: NDArray[np.float32], share: float) -> float:
-    """Find a quantile of every second pixel of every second row.
+def count_true(mask: NDArray[np.bool_]) -> int:
+    """Count what is true.
 
     Parameters
     ----------
-    image : ndarray of float32, shape (h, w)
-        Any map.
-    share : float
-        From 0 to 1.
+    mask : ndarray of bool, shape (n,)
+        Any mask.
 
     Returns
     -------
-    float
-        A value of the map, not interpolated.
+    int
+        How many are.
+    """
+    n = 0
+    for x in range(mask.size):
+        n += mask[x]
+    return n
 
-    Notes
-    -----
+
+@njit(cache=True)
+def _quantile_of_every_second(bits: NDArray[np.uint32], share: float) -> np.uint32:
+    """Find the bits of a quantile of every second pixel of every second row, not interpolated.
+
     The bits of a number, with those of a negative one turned over, are in its order: they are
     counted by their upper 11, then by the next 11 of those that share the upper ones, and so on.
     """
-    rows, columns = (image.shape[0] + 1) // 2, (image.shape[1] + 1) // 2
+    rows, columns = (bits.shape[0] + 1) // 2, (bits.shape[1] + 1) // 2
     keys = np.empty(rows * columns, np.uint32)
-    bits = image.view(np.uint32)
     for v in range(rows):
         line, row = bits[2 * v], keys[v * columns :]
         for u in range(columns):
@@ -54,9 +54,7 @@ def quantile_of_every_second(image: NDArray[np.float32], share: float) -> float:
         found |= np.uint32(at << shift)
         place -= before
         left = _keep(keys[:left], np.uint32(shift), np.uint32(at))
-    key = np.empty(1, np.uint32)
-    key[0] = found & np.uint32(0x7FFFFFFF) if found >> np.uint32(31) else ~found
-    return float(key.view(np.float32)[0])
+    return found & np.uint32(0x7FFFFFFF) if found >> np.uint32(31) else ~found
 
 
 @njit(cache=True)
@@ -89,34 +87,47 @@ def _keep(keys: NDArray[np.uint32], shift: np.uint32, wanted: np.uint32) -> int:
 
 
 @njit(cache=True)
-def raise_to_share(
-    image: NDArray[np.float32], mean: NDArray[np.float32], share: float, out: NDArray[np.float32]
-) -> None:
-    """Raise a map to a share of its mean nearby.
+def raise_and_find_strength(
+    image: NDArray[np.float32],
+    near: NDArray[np.float32],
+    share: float,
+    even: NDArray[np.uint32],
+    out: NDArray[np.float32],
+) -> np.uint32:
+    """Raise a map to a share of its mean nearby, and say how strong it is.
 
     Parameters
     ----------
-    image, mean : ndarray of float32, shape (h, w)
+    image, near : ndarray of float32, shape (h, w)
         The map, and its mean near each pixel.
     share : float
         Of the mean, rounded to float32.
+    even : ndarray of uint32, shape (h, w)
+        Bits of the map after it was smoothed a little.
     out : ndarray of float32, shape (h, w)
         Written.
+
+    Returns
+    -------
+    uint32
+        Bits of the 95th percentile of every second pixel of every second row of `even`.
     """
     part = np.float32(share)
-    line, near, row = image.ravel(), mean.ravel(), out.ravel()
+    line, mean, row = image.ravel(), near.ravel(), out.ravel()
     for x in range(row.size):
-        row[x] = max(line[x], part * near[x])
+        row[x] = max(line[x], part * mean[x])
+    return _quantile_of_every_second(even, 0.95)
 
 
 @njit(cache=True)
-def strongest_scale(
+def find_tops(
     responses: NDArray[np.float32],
     weights: NDArray[np.float32],
+    floor: float,
     best: NDArray[np.float32],
     scale: NDArray[np.int8],
-) -> None:
-    """Find at each pixel the scale whose weighted response is highest; of equal ones the first.
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Find the maxima over place and scale.
 
     Parameters
     ----------
@@ -124,11 +135,35 @@ def strongest_scale(
         Of each scale.
     weights : ndarray of float32, shape (k,)
         Of each scale.
+    floor : float
+        Only maxima above this.
     best : ndarray of float32, shape (h, w)
         Written: the highest weighted response.
     scale : ndarray of int8, shape (h, w)
-        Written: number of the scale that gave it.
+        Written: number of the scale that gave it; of equal ones the first.
+
+    Returns
+    -------
+    tops : ndarray of int64, shape (n,)
+        Flat indices, ascending, as `local_maxima` gives them.
+    height : ndarray of float32, shape (n,)
+        The response there.
     """
+    _strongest_scale(responses, weights, best, scale)
+    tops, line = local_maxima(best, floor), best.ravel()
+    height = np.empty(tops.size, np.float32)
+    for k in range(tops.size):
+        height[k] = line[tops[k]]
+    return tops, height
+
+
+@njit(cache=True)
+def _strongest_scale(
+    responses: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    best: NDArray[np.float32],
+    scale: NDArray[np.int8],
+) -> None:
     highest, which = best.ravel(), scale.ravel()
     # a part at a time, which stays in the first cache
     for first in range(0, highest.size, _PART_PX):
@@ -188,9 +223,8 @@ def local_maxima(image: NDArray[np.float32], floor: float) -> NDArray[np.int64]:
     """
     height, width = image.shape
     found = np.empty(image.size, np.int64)
-    # read eight at a time, since hardly any is a top
-    is_top = np.zeros(image.size + -image.size % 8, np.bool_)
-    eights = is_top.view(np.uint64)
+    # counted in parts first, since hardly any is a top
+    is_top = np.zeros(image.size, np.bool_)
     line = image.ravel()
     # as one long row: pixels beside an edge are not right yet, those of the first and last row open
     if height > 2:
@@ -202,11 +236,12 @@ def local_maxima(image: NDArray[np.float32], floor: float) -> NDArray[np.int64]:
         is_top[y * width] = _is_top_at(image, floor, y, 0)
         is_top[y * width + width - 1] = _is_top_at(image, floor, y, width - 1)
     n = 0
-    for k in range(eights.size):
-        if eights[k]:
-            for x in range(8 * k, 8 * k + 8):
-                if is_top[x]:
-                    found[n] = x
+    for first in range(0, is_top.size, _COUNTED_PX):
+        part = is_top[first : first + _COUNTED_PX]
+        if count_true(part) > 0:
+            for x in range(part.size):
+                if part[x]:
+                    found[n] = first + x
                     n += 1
     return found[:n].copy()
 
@@ -270,9 +305,12 @@ def keep_strongest(
     owner = np.full(n, -1, np.int64)
     if n == 0:
         return owner
-    cell = max(share * radius.max(), 1.0)
-    across = int(x.max() / cell) + 1
-    down = int(y.max() / cell) + 1
+    widest, right, bottom = 0.0, 0.0, 0.0
+    for i in range(n):
+        widest, right, bottom = max(widest, radius[i]), max(right, x[i]), max(bottom, y[i])
+    cell = max(share * widest, 1.0)
+    across = int(right / cell) + 1
+    down = int(bottom / cell) + 1
     first = np.full(across * down, -1, np.int64)
     following = np.full(n, -1, np.int64)
     for i in order:

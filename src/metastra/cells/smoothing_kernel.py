@@ -9,15 +9,25 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from metastra.cells.tap_kernel import LINE_PX, take_taps, take_taps_down
+from metastra.cells.tap_kernel import (
+    AT_ONCE,
+    LINE_PX,
+    copy_row,
+    folded,
+    take_taps_together,
+)
 
-__all__ = ["double_into", "halve_into", "laplacian_into", "pad_into", "smooth_into"]
+__all__ = [
+    "double_into",
+    "filter_rows_together",
+    "halve_into",
+    "laplacian_into",
+    "pad_into",
+]
 
 _Floats = NDArray[np.float32]
 
-_STRIP_PX = 256
-_PART_PX = 128
-_MANY_TAPS = 11
+_MOST = AT_ONCE[-1]
 
 
 @njit(cache=True)
@@ -44,67 +54,52 @@ def pad_into(image: _Floats, reach: int, padded: _Floats) -> None:
             row[reach - 1 - k] = line[k]
             middle[width + k] = line[width - 1 - k]
         for k in range(width, reach):
-            at = _folded(k, width)
+            at = folded(k, width)
             row[reach - 1 - k] = line[at]
             middle[width + k] = line[width - 1 - at]
 
 
 @njit(cache=True)
-def _folded(k: int, size: int) -> int:
-    """Where the k-th pixel beyond an edge lies inside, counted from that edge."""
-    if k < size:
-        return k
-    k %= 2 * size
-    return k if k < size else 2 * size - 1 - k
-
-
-@njit(cache=True)
-def smooth_into(
-    padded: _Floats, reach: int, weights: _Floats, n_first: int, lines: _Floats, out: _Floats
+def filter_rows_together(
+    image: _Floats, first: int, n: int, weights: _Floats, memory: _Floats
 ) -> None:
-    """Smooth rows, then columns, with a symmetric filter; the edge mirrors.
+    """Filter rows with four filters at once; the edge mirrors.
 
     Parameters
     ----------
-    padded : ndarray of float32, shape (k,)
-        The map, from `pad_into`.
-    reach : int
-        How far it is padded; not below the filter's taps.
-    weights : ndarray of float32, shape (t + 1,)
-        Weight at distance 0 to t; t is `n_first` and some fours, filled up with 0.
-    n_first : int
-        How many taps are taken at once first, one of `tap_kernel.AT_ONCE`.
-    lines : ndarray of float32, shape (k,)
-        To work in: at least ``(h + 2 t) LINE_PX`` values.
-    out : ndarray of float32, shape (h, w)
-        The smoothed map.
+    image : ndarray of float32, shape (h, w)
+        Any map.
+    first, n : int
+        First column and how many, at most 240.
+    weights : ndarray of float32, shape (4 × 15,)
+        As for `tap_kernel.take_taps_together`.
+    memory : ndarray of float32, shape (k,)
+        Written: 10 LINE_PX values to work in; then of each filter h + 28 rows LINE_PX apart, of
+        which the first and the last 14 are left open.
     """
-    height, width = out.shape
-    taps, wide = weights.size - 1, width + 2 * reach
-    for first in range(0, width, _STRIP_PX):
-        n = min(_STRIP_PX, width - first)
-        source = padded[reach + first - taps :]
-        place = (height, n, wide, LINE_PX)
-        take_taps(source, weights, n_first, lines[taps * LINE_PX :], place)
-        for k in range(taps):
-            at = _folded(k, height)
-            _copy(lines[(taps + at) * LINE_PX :], lines[(taps - 1 - k) * LINE_PX :], n)
-            _copy(
-                lines[(taps + height - 1 - at) * LINE_PX :],
-                lines[(taps + height + k) * LINE_PX :],
-                n,
-            )
-        # a part at a time, so that the rows of all taps stay in the first cache
-        part = _STRIP_PX if taps < _MANY_TAPS else _PART_PX
-        for at in range(0, n, part):
-            place = (height, min(part, n - at), LINE_PX, width)
-            take_taps_down(lines[at:], weights, n_first, out.ravel()[first + at :], place)
+    height = image.shape[0]
+    two, made = memory[: 2 * LINE_PX], memory[2 * LINE_PX : 10 * LINE_PX]
+    for y in range(0, height, 2):
+        for k in range(2):
+            _mirror_row(image[min(y + k, height - 1)], first - _MOST, n + 2 * _MOST, two, k)
+        take_taps_together(two, weights, made, n)
+        for number in range(4):
+            start = 10 + number * (height + 2 * _MOST) + _MOST + y
+            for k in range(min(2, height - y)):
+                row = memory[(start + k) * LINE_PX :]
+                copy_row(made[(2 * number + k) * LINE_PX :], row, n)
 
 
 @njit(cache=True)
-def _copy(line: _Floats, out: _Floats, n: int) -> None:
-    for x in range(n):
-        out[x] = line[x]
+def _mirror_row(line: _Floats, start: int, n: int, out: _Floats, number: int) -> None:
+    """Copy a part of a row that may begin before it and end after it."""
+    width, row = line.size, out[number * LINE_PX :]
+    before, end = max(-start, 0), min(n, width - start)
+    copy_row(line[start + before :], row[before:], end - before)
+    for k in range(before):
+        row[before - 1 - k] = line[folded(k, width)]
+    for k in range(n - end):
+        row[end + k] = line[width - 1 - folded(k, width)]
 
 
 @njit(cache=True)

@@ -10,12 +10,21 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["AT_ONCE", "LINE_PX", "take_taps", "take_taps_down"]
+__all__ = [
+    "AT_ONCE",
+    "LINE_PX",
+    "copy_row",
+    "folded",
+    "take_taps",
+    "take_taps_down",
+    "take_taps_together",
+]
 
 _Floats = NDArray[np.float32]
 _F = np.float32
 _WSeven = tuple[_F, _F, _F, _F, _F, _F, _F]
 _WFour = tuple[_F, _F, _F, _F]
+_WThree = tuple[_F, _F, _F]
 
 LINE_PX = 272
 """Values from a row to the next where columns are smoothed: a constant, so that taps down a map lie
@@ -26,6 +35,10 @@ _Place = tuple[int, int, int, int]
 
 AT_ONCE = (4, 7, 11, 14)
 """How many taps are taken first; what is left is taken in fours."""
+
+
+_MOST = AT_ONCE[-1]
+_APART = _MOST + 1
 
 
 @njit(cache=True)
@@ -225,15 +238,15 @@ def take_taps(source: _Floats, weights: _Floats, n_first: int, out: _Floats, pla
 
 @njit(cache=True)
 def take_taps_down(
-    source: _Floats, weights: _Floats, n_first: int, out: _Floats, place: _Place
+    lines: _Floats, weights: _Floats, n_first: int, out: _Floats, place: tuple[int, int, int]
 ) -> None:
-    """Filter a map down columns.
+    """Filter a map down columns; the edge mirrors.
 
     Parameters
     ----------
-    source : ndarray of float32, shape (j,)
-        The map with its mirrored edges, in rows LINE_PX apart; it starts as many rows before the
-        first as there are taps.
+    lines : ndarray of float32, shape (j,)
+        The map in rows LINE_PX apart, with room for as many rows as there are taps above and
+        below, which are written.
     weights : ndarray of float32, shape (t + 1,)
         Weight at distance 0 to t; t is `n_first` and some fours.
     n_first : int
@@ -241,17 +254,131 @@ def take_taps_down(
     out : ndarray of float32, shape (k,)
         Written.
     place : tuple of int
-        Rows, values in a row, and how far rows lie apart in `source` and in `out`.
+        Rows, values in a row, and how far rows lie apart in `out`.  Of 128 values in a row the rows
+        of all taps stay in the first cache.
     """
+    height, n, apart = place
     taps = weights.size - 1
-    near = source[(taps - n_first) * LINE_PX :]
+    for k in range(taps):
+        at = folded(k, height)
+        copy_row(lines[(taps + at) * LINE_PX :], lines[(taps - 1 - k) * LINE_PX :], n)
+        below = lines[(taps + height + k) * LINE_PX :]
+        copy_row(lines[(taps + height - 1 - at) * LINE_PX :], below, n)
+    near, where = lines[(taps - n_first) * LINE_PX :], (height, n, LINE_PX, apart)
     if n_first == 4:
-        _four_down(near, weights, out, place)
+        _four_down(near, weights, out, where)
     elif n_first == 7:
-        _seven_down(near, weights, out, place)
+        _seven_down(near, weights, out, where)
     elif n_first == 11:
-        _eleven_down(near, weights, out, place)
+        _eleven_down(near, weights, out, where)
     else:
-        _fourteen_down(near, weights, out, place)
+        _fourteen_down(near, weights, out, where)
     for k in range(n_first + 1, taps, 4):
-        _add_four_down(source[(taps - k - 3) * LINE_PX :], weights, k, out, place)
+        _add_four_down(lines[(taps - k - 3) * LINE_PX :], weights, k, out, where)
+
+
+@njit(cache=True)
+def folded(k: int, size: int) -> int:
+    """Find where the k-th pixel beyond an edge lies inside, counted from that edge.
+
+    Parameters
+    ----------
+    k : int
+        From 0.
+    size : int
+        Pixels of the row or column.
+
+    Returns
+    -------
+    int
+        From 0, below `size`.
+    """
+    if k < size:
+        return k
+    k %= 2 * size
+    return k if k < size else 2 * size - 1 - k
+
+
+@njit(cache=True)
+def copy_row(line: _Floats, out: _Floats, n: int) -> None:
+    """Copy a row in a loop: an assignment of slices is not vectorised.
+
+    Parameters
+    ----------
+    line : ndarray of float32, shape (j,)
+        What is copied.
+    out : ndarray of float32, shape (k,)
+        Written.
+    n : int
+        How many values.
+    """
+    for x in range(n):
+        out[x] = line[x]
+
+
+@njit(cache=True)
+def _three_weights(weights: _Floats, k: int) -> _WThree:
+    return weights[k], weights[k + 1], weights[k + 2]
+
+
+@njit(cache=True)
+def _three(value: _F, w: _WThree, line: _Floats, before: int, after: int, step: int) -> _F:
+    """Add taps from the nearest to the farthest: the place `before` is that of the farthest."""
+    value += w[0] * (line[before + 2 * step] + line[after])
+    value += w[1] * (line[before + step] + line[after + step])
+    value += w[2] * (line[before] + line[after + 2 * step])
+    return value
+
+
+@njit(cache=True)
+def take_taps_together(lines: _Floats, weights: _Floats, out: _Floats, n: int) -> None:
+    """Filter two rows with four filters, which share the sums of two pixels.
+
+    Parameters
+    ----------
+    lines : ndarray of float32, shape (j,)
+        Two rows with their mirrored edges, LINE_PX apart; they start 14 pixels before the first.
+    weights : ndarray of float32, shape (4 × 15,)
+        Of each filter the weight at distance 0 to 14; 0 beyond 4, 7, 11 and 14.
+    out : ndarray of float32, shape (8 LINE_PX,)
+        Written, LINE_PX apart: each filter of the first row and of the second.
+    n : int
+        Pixels of a row.
+    """
+    w0, w1, w2, w3 = weights, weights[_APART:], weights[2 * _APART :], weights[3 * _APART :]
+    m0, m1, m2, m3 = w0[0], w1[0], w2[0], w3[0]
+    near0, near1, near2, near3 = (
+        _four_weights(w0, 1),
+        _four_weights(w1, 1),
+        _four_weights(w2, 1),
+        _four_weights(w3, 1),
+    )
+    next1, next2, next3 = _three_weights(w1, 5), _three_weights(w2, 5), _three_weights(w3, 5)
+    far2, far3, last3 = _four_weights(w2, 8), _four_weights(w3, 8), _three_weights(w3, 12)
+    one, two, row = lines[:], lines[LINE_PX:], out[:]
+    for x in range(n):
+        a, b = one[x + 14], two[x + 14]
+        # in groups of distances, so that sums and weights stay in registers
+        a0 = _four(m0 * a, near0, one, x + 10, x + 15, 1)
+        b0 = _four(m0 * b, near0, two, x + 10, x + 15, 1)
+        a1 = _four(m1 * a, near1, one, x + 10, x + 15, 1)
+        b1 = _four(m1 * b, near1, two, x + 10, x + 15, 1)
+        a2 = _four(m2 * a, near2, one, x + 10, x + 15, 1)
+        b2 = _four(m2 * b, near2, two, x + 10, x + 15, 1)
+        a3 = _four(m3 * a, near3, one, x + 10, x + 15, 1)
+        b3 = _four(m3 * b, near3, two, x + 10, x + 15, 1)
+        a1 = _three(a1, next1, one, x + 7, x + 19, 1)
+        b1 = _three(b1, next1, two, x + 7, x + 19, 1)
+        a2 = _three(a2, next2, one, x + 7, x + 19, 1)
+        b2 = _three(b2, next2, two, x + 7, x + 19, 1)
+        a3 = _three(a3, next3, one, x + 7, x + 19, 1)
+        b3 = _three(b3, next3, two, x + 7, x + 19, 1)
+        a2 = _four(a2, far2, one, x + 3, x + 22, 1)
+        b2 = _four(b2, far2, two, x + 3, x + 22, 1)
+        a3 = _four(a3, far3, one, x + 3, x + 22, 1)
+        b3 = _four(b3, far3, two, x + 3, x + 22, 1)
+        row[x], row[x + LINE_PX] = a0, b0
+        row[x + 2 * LINE_PX], row[x + 3 * LINE_PX] = a1, b1
+        row[x + 4 * LINE_PX], row[x + 5 * LINE_PX] = a2, b2
+        row[x + 6 * LINE_PX] = _three(a3, last3, one, x, x + 26, 1)
+        row[x + 7 * LINE_PX] = _three(b3, last3, two, x, x + 26, 1)

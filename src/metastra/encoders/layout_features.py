@@ -11,18 +11,7 @@ from numpy.typing import NDArray
 from metastra.cells.blur_kernel import ScaleSpace
 from metastra.cells.nuclei import Nuclei
 from metastra.encoders.feature import Feature
-from metastra.encoders.layout_kernel import (
-    autocorrelations,
-    block_counts,
-    block_spread,
-    boundary_px,
-    nuclei_by_part,
-    otsu,
-)
-from metastra.encoders.map_kernel import above, as_floats, count_true
-from metastra.encoders.mask_kernel import moments
-from metastra.encoders.part_kernel import part_areas, parts_where
-from metastra.encoders.thickness_kernel import distance_counts, thickness
+from metastra.encoders.layout_kernel import measure_dense, measure_evenness
 from metastra.encoders.tile_maps import TileMaps
 
 __all__ = ["FEATURES", "measure"]
@@ -32,6 +21,7 @@ _STAINS = ("haematoxylin", "eosin")
 _LAGS_UM = (4.0, 8.0, 16.0, 32.0)
 _BLOCKS = 4
 _COARSE_MPP = 2.0
+_UNKNOWN = (np.empty(0), np.empty(0), np.empty(0))
 
 
 def _one(name: str, definition: str, source: str = "") -> Feature:
@@ -128,26 +118,31 @@ def measure(maps: TileMaps, nuclei: Nuclei) -> NDArray[np.float64]:
     ndarray of shape (len(FEATURES),)
         In the order of `FEATURES`; ratios between two parts are 0 where one of them is missing.
     """
+    stains, mpp, times = maps.relative, maps.mpp, 0
+    while mpp < _COARSE_MPP / 1.5 and min(stains.images.shape[1:]) >= 32:
+        stains, mpp, times = stains.halved, 2.0 * mpp, times + 1
+    shapes = nuclei.shapes
+    of_nuclei = (
+        (shapes.area_um2, shapes.haematoxylin_od, shapes.eccentricity) if shapes else _UNKNOWN
+    )
     with maps.scratch.frame():
-        inside = maps.scratch.take(maps.tissue.shape)
-        as_floats(maps.tissue, inside)
-        tissue = ScaleSpace(inside, maps.scratch)
-        return np.array(_measure(maps, tissue, nuclei))
-
-
-def _measure(maps: TileMaps, tissue: ScaleSpace, nuclei: Nuclei) -> list[float]:
-    stains, mpp = maps.relative[:2], maps.mpp
-    while mpp < _COARSE_MPP / 1.5 and min(tissue.image.shape) >= 32:
-        stains, tissue, mpp = (stains[0].halved, stains[1].halved), tissue.halved, 2.0 * mpp
-    found: list[float] = []
-    for stain in stains:
-        found += autocorrelations(stain.image, *_offsets(mpp)).tolist()
-        mean, sd = block_spread(stain.image, _BLOCKS)
-        found.append(sd / mean if mean > 1e-3 else 0.0)
-    found.append(block_spread(tissue.image, _BLOCKS)[1])
-    points, shape = nuclei.centroids_px0, maps.tissue.shape
-    found.append(block_counts(points, shape, _BLOCKS) if len(nuclei) else 0.0)
-    return found + _dense(stains, tissue.image, mpp, maps, nuclei)
+        smooth = ScaleSpace(stains.images[:1], maps.scratch).make((6.0 / mpp,))
+        even, share = measure_evenness(
+            stains.images,
+            (maps.tissue, maps.scratch.take((2 * maps.tissue.size,))),
+            times,
+            _offsets(mpp),
+            _BLOCKS,
+            nuclei.centroids_px0,
+        )
+        dense = measure_dense(
+            stains.images[1],
+            smooth[0, 0],
+            share,
+            (nuclei.centroids_px0, *of_nuclei),
+            (maps.mpp, mpp, mpp**2, maps.area_mm2()),
+        )
+    return np.concatenate([even, dense])
 
 
 @lru_cache(maxsize=16)
@@ -162,56 +157,3 @@ def _offsets(mpp: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     ]
     dx, dy = np.array(offsets, np.int64).T.copy()
     return dx, dy
-
-
-def _dense(
-    stains: tuple[ScaleSpace, ...],
-    tissue: NDArray[np.float32],
-    mpp: float,
-    maps: TileMaps,
-    nuclei: Nuclei,
-) -> list[float]:
-    smooth = stains[0].blurred(6.0 / mpp)
-    threshold, contrast, separation = otsu(smooth)
-    dense, loose = np.empty((2, *smooth.shape), np.bool_)
-    n_dense = above(smooth, threshold, dense)
-    if contrast == 0.0 or not n_dense:
-        return [0.0] * 14
-    above(tissue, 0.5, loose)
-    sparse = ~dense
-    loose &= sparse
-    n_loose = count_true(loose)
-    areas_um2 = part_areas(*parts_where(dense)) * mpp**2
-    thick_px, thick_p90_px = thickness(distance_counts(dense), 0.9)
-    thin_px, _ = thickness(distance_counts(sparse), 0.9)
-    eosin = 0.0
-    if n_loose:
-        inside, outside = (moments(stains[1].image, part)[0] for part in (dense, loose))
-        eosin = math.log((inside + 0.05) / (outside + 0.05))
-    area_mm2, loose_mm2 = maps.area_mm2(), n_loose * (mpp / 1000.0) ** 2
-    # π/4 corrects the length of a staircase
-    length_mm = boundary_px(dense) * mpp / 1000.0 * np.pi / 4.0
-    return [
-        n_dense / dense.size,
-        contrast,
-        separation,
-        float(np.count_nonzero(areas_um2 >= 100.0)) / area_mm2,
-        2.0 * mpp * thick_px,
-        2.0 * mpp * thick_p90_px,
-        2.0 * mpp * thin_px,
-        length_mm / area_mm2,
-        eosin,
-        *_nuclei_by_part(dense, loose_mm2, maps.mpp / mpp, nuclei),
-    ]
-
-
-def _nuclei_by_part(
-    dense: NDArray[np.bool_], loose_mm2: float, scale: float, nuclei: Nuclei
-) -> list[float]:
-    of_each, n = nuclei.shapes, len(nuclei)
-    if of_each is None or not n:
-        return [0.0] * 5
-    shapes = (of_each.area_um2, of_each.haematoxylin_od, of_each.eccentricity)
-    *ratios, n_dense = nuclei_by_part(dense, nuclei.centroids_px0, scale, shapes)
-    density = (n - n_dense) / loose_mm2 if loose_mm2 > 1e-4 else 0.0
-    return [*ratios, n_dense / n, density]

@@ -9,11 +9,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from metastra.cells.seed_kernel import count_true
+
 __all__ = [
     "above",
     "as_floats",
     "count_below",
-    "count_true",
     "cut_and_average",
     "mean_positive",
     "raise_and_negate",
@@ -43,26 +44,6 @@ def total(values: NDArray[np.float64]) -> float:
 
 
 @njit(cache=True)
-def count_true(mask: NDArray[np.bool_]) -> int:
-    """Count the pixels of a mask.
-
-    Parameters
-    ----------
-    mask : ndarray of bool, shape (h, w)
-        Any mask.
-
-    Returns
-    -------
-    int
-        How many are true.
-    """
-    n, line = 0, mask.ravel()
-    for x in range(line.size):
-        n += line[x]
-    return n
-
-
-@njit(cache=True)
 def above(image: NDArray[np.float32], limit: float, out: NDArray[np.bool_]) -> int:
     """Mark the pixels above a limit.
 
@@ -84,7 +65,7 @@ def above(image: NDArray[np.float32], limit: float, out: NDArray[np.bool_]) -> i
     line, row = image.ravel(), out.ravel()
     for x in range(line.size):
         row[x] = line[x] > least
-    return count_true(out)
+    return count_true(row)
 
 
 @njit(cache=True)

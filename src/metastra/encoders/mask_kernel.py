@@ -40,14 +40,16 @@ def moments(image: NDArray[np.float32], mask: NDArray[np.bool_]) -> tuple[float,
 
 @njit(cache=True)
 def moments_between(
-    maps: NDArray[np.float32], mask: NDArray[np.bool_], n: int
+    maps: NDArray[np.float32], n_maps: int, mask: NDArray[np.bool_], n: int
 ) -> NDArray[np.float64]:
     """Moments of the difference of each map and the next inside a mask.
 
     Parameters
     ----------
-    maps : ndarray of float32, shape (k, h, w)
+    maps : ndarray of float32, shape (m, k, h, w)
         Any maps.
+    n_maps : int
+        How many of the k.
     mask : ndarray of bool, shape (h, w)
         Which pixels count.
     n : int
@@ -55,16 +57,17 @@ def moments_between(
 
     Returns
     -------
-    ndarray of float64, shape (k − 1, 3)
+    ndarray of float64, shape (m, n_maps − 1, 3)
         As `moments` of the differences in float32.
     """
-    n_maps, rows, columns = maps.shape
-    found, inside = np.empty((n_maps - 1, 3)), mask.ravel()
-    for k in range(n_maps - 1):
-        finer, coarser = maps[k], maps[k + 1]
-        origin = np.float64(finer[rows // 2, columns // 2] - coarser[rows // 2, columns // 2])
-        first, second, third = _powers_between(finer.ravel(), coarser.ravel(), inside, origin)
-        found[k] = _moments_of_sums(n, first, second, third, origin)
+    _, _, rows, columns = maps.shape
+    found, inside = np.empty((len(maps), n_maps - 1, 3)), mask.ravel()
+    for at in range(len(maps)):
+        for k in range(n_maps - 1):
+            finer, coarser, row = maps[at, k], maps[at, k + 1], found[at, k]
+            origin = np.float64(finer[rows // 2, columns // 2] - coarser[rows // 2, columns // 2])
+            first, second, third = _powers_between(finer.ravel(), coarser.ravel(), inside, origin)
+            row[0], row[1], row[2] = _moments_of_sums(n, first, second, third, origin)
     return found
 
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from metastra.cells.nuclei import Nuclei, NucleusShapes
+from metastra.cells.nuclei import Nuclei
 from metastra.encoders.feature import Feature
 from metastra.encoders.nucleus_kernel import (
-    agreement,
     columns_of,
-    counts_of_kinds,
+    measure_arrangement,
+    measure_nuclei,
     nearest_of_each,
-    pairs_within,
-    spread_of_columns,
 )
 from metastra.encoders.tile_maps import TileMaps
 
@@ -180,60 +176,24 @@ def measure(maps: TileMaps, nuclei: Nuclei) -> NDArray[np.float64]:
         shapes.contrast_od,
         maps.spread[0].strength_od,
     )
-    ordered = np.sort(columns, axis=1)
-    spread = spread_of_columns(columns, ordered)
-    median_od = float(ordered[3, (n - 1) // 2] + ordered[3, n // 2]) / 2.0
-    lymphocyte_like = np.empty(n, np.bool_)
-    kinds = counts_of_kinds(columns, median_od, _LIMITS, lymphocyte_like)
-    mean_um2, sd_um2 = spread[0, :2].tolist()
-    rows = [n / tile_mm2, n / tissue_mm2, n * mean_um2 / tissue_mm2 / 1e6]
-    rows += spread.ravel().tolist()
-    rows += [sd_um2 / mean_um2, *(kinds / n).tolist(), kinds[-1] / tile_mm2]
-    found[: len(rows)] = rows
+    like = np.empty(n, np.bool_)
+    done = measure_nuclei(
+        columns, np.sort(columns, axis=1), _LIMITS, (tile_mm2, tissue_mm2), like, found
+    )
     if n > _NEIGHBOURS:
         points = nuclei.centroids_px0 * maps.mpp
-        found[len(rows) :] = _arranged(points, shapes, lymphocyte_like, tissue_mm2)
+        distances, neighbours, clear = nearest_of_each(points, _NEIGHBOURS)
+        if not clear:
+            # of several that are equally far the tree's choice counts, as it always did
+            nearest = np.asarray(cKDTree(points).query(points, k=_NEIGHBOURS + 1)[1], np.int64)
+            neighbours = nearest[:, 1:].copy()
+        measure_arrangement(
+            points,
+            (distances, neighbours),
+            (shapes.eccentricity, shapes.angle_rad, shapes.area_um2, shapes.haematoxylin_od),
+            like,
+            tissue_mm2,
+            _REACHES_UM,
+            found[done:],
+        )
     return found
-
-
-def _arranged(
-    points: NDArray[np.float64],
-    shapes: NucleusShapes,
-    lymphocyte_like: NDArray[np.bool_],
-    tissue_mm2: float,
-) -> list[float]:
-    n = len(points)
-    distances, neighbours, clear = nearest_of_each(points, _NEIGHBOURS)
-    if not clear:
-        # of several that are equally far the tree's choice counts, as it always did
-        found = cKDTree(points).query(points, k=_NEIGHBOURS + 1)[1]
-        neighbours = np.asarray(found, np.int64)[:, 1:]
-    by_rank = spread_of_columns(distances, distances)
-    mean_um, sd_um = by_rank[0, :2].tolist()
-    fifth_um, fifth_sd_um = by_rank[-1, :2].tolist()
-    random_um = 0.5 / math.sqrt(n / (tissue_mm2 * 1e6))
-    resultant, parallel, beside, area, dark = agreement(
-        points,
-        neighbours,
-        shapes.eccentricity,
-        shapes.angle_rad,
-        shapes.area_um2,
-        shapes.haematoxylin_od,
-    )
-    n_like = np.count_nonzero(lymphocyte_like)
-    close, wide, wide_like = pairs_within(points, lymphocyte_like, *_REACHES_UM)
-    return [
-        mean_um,
-        sd_um,
-        mean_um / random_um,
-        fifth_um,
-        fifth_sd_um / max(fifth_um, 1e-9),
-        2.0 * close / n,
-        2.0 * wide / n,
-        resultant,
-        parallel,
-        beside,
-        area,
-        dark,
-        2.0 * wide_like / n_like if n_like else 0.0,
-    ]

@@ -8,16 +8,106 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = [
-    "agreement",
-    "columns_of",
-    "counts_of_kinds",
-    "nearest_of_each",
-    "pairs_within",
-    "spread_of_columns",
-]
+__all__ = ["columns_of", "measure_arrangement", "measure_nuclei", "nearest_of_each"]
 
 _Values = NDArray[np.float64]
+_Limits = tuple[float, float, float, float, float, float, float]
+
+
+@njit(cache=True)
+def measure_nuclei(
+    columns: _Values,
+    ordered: _Values,
+    limits: _Limits,
+    areas_mm2: tuple[float, float],
+    lymphocyte_like: NDArray[np.bool_],
+    out: _Values,
+) -> int:
+    """Measure density, spread of the shapes, and kinds.
+
+    Parameters
+    ----------
+    columns, ordered : ndarray of float64, shape (7, n)
+        From `columns_of`, and the same in ascending order.
+    limits : tuple of float
+        Small below and large above these areas (µm²); lymphocyte-like from and to these areas and
+        below this eccentricity; elongated above this one; hyperchromatic above so many times the
+        median.
+    areas_mm2 : tuple of float
+        Of the tile and of its tissue.
+    lymphocyte_like : ndarray of bool, shape (n,)
+        Written: which are small, round and dark.
+    out : ndarray of float64, shape (k,)
+        Written: its first 39 values.
+
+    Returns
+    -------
+    int
+        How many values were written.
+    """
+    n, (tile_mm2, tissue_mm2) = columns.shape[1], areas_mm2
+    spread = _spread_of_columns(columns, ordered)
+    mean_um2, sd_um2 = spread[0, 0], spread[0, 1]
+    out[0], out[1], out[2] = n / tile_mm2, n / tissue_mm2, n * mean_um2 / tissue_mm2 / 1e6
+    at = 3
+    for row in range(len(spread)):
+        for k in range(4):
+            out[at] = spread[row, k]
+            at += 1
+    median_od = (ordered[3, (n - 1) // 2] + ordered[3, n // 2]) / 2.0
+    kinds = _counts_of_kinds(columns, median_od, limits, lymphocyte_like)
+    out[at] = sd_um2 / mean_um2
+    for k in range(kinds.size):
+        out[at + 1 + k] = kinds[k] / n
+    at += 1 + kinds.size
+    out[at] = kinds[-1] / tile_mm2
+    return at + 1
+
+
+@njit(cache=True)
+def measure_arrangement(
+    points: _Values,
+    nearest: tuple[_Values, NDArray[np.int64]],
+    shapes: tuple[_Values, _Values, _Values, _Values],
+    lymphocyte_like: NDArray[np.bool_],
+    tissue_mm2: float,
+    reaches_um: tuple[float, float],
+    out: _Values,
+) -> None:
+    """Measure how nuclei lie to one another.
+
+    Parameters
+    ----------
+    points : ndarray of float64, shape (n, 2)
+        Positions in µm.
+    nearest : tuple of ndarray
+        Distances, shape (k, n), and neighbours, shape (n, k), from `nearest_of_each`.
+    shapes : tuple of ndarray of float64, shape (n,)
+        Eccentricity, angle in radians, area and haematoxylin of each.
+    lymphocyte_like : ndarray of bool, shape (n,)
+        Which are lymphocyte-like.
+    tissue_mm2 : float
+        Area of the tissue.
+    reaches_um : tuple of float
+        Within which neighbours are counted, the larger one second.
+    out : ndarray of float64, shape (13,)
+        Written: in the order of the features.
+    """
+    distances, neighbours = nearest
+    n = len(points)
+    by_rank = _spread_of_columns(distances, distances)
+    random_um = 0.5 / math.sqrt(n / (tissue_mm2 * 1e6))
+    out[0], out[1], out[2] = by_rank[0, 0], by_rank[0, 1], by_rank[0, 0] / random_um
+    out[3], out[4] = by_rank[-1, 0], by_rank[-1, 1] / max(by_rank[-1, 0], 1e-9)
+    close, wide, wide_like = _pairs_within(points, lymphocyte_like, reaches_um[0], reaches_um[1])
+    out[5], out[6] = 2.0 * close / n, 2.0 * wide / n
+    out[7], out[8], out[9], out[10], out[11] = _agreement(
+        points, neighbours, shapes[0], shapes[1], shapes[2], shapes[3]
+    )
+    n_like = 0
+    for k in range(n):
+        n_like += lymphocyte_like[k]
+    out[12] = 2.0 * wide_like / n_like if n_like > 0 else 0.0
 
 
 @njit(cache=True)
@@ -58,18 +148,10 @@ def columns_of(
 
 
 @njit(cache=True)
-def spread_of_columns(columns: _Values, ordered: _Values) -> _Values:
+def _spread_of_columns(columns: _Values, ordered: _Values) -> _Values:
     """Mean, standard deviation, 10th and 90th percentile of each column.
 
-    Parameters
-    ----------
-    columns, ordered : ndarray of float64, shape (k, n)
-        Values, and the same in ascending order.
-
-    Returns
-    -------
-    ndarray of float64, shape (k, 4)
-        Percentiles are values, not interpolated.
+    Percentiles are values, not interpolated.
     """
     k, n = columns.shape
     out = np.empty((k, 4))
@@ -86,32 +168,13 @@ def spread_of_columns(columns: _Values, ordered: _Values) -> _Values:
 
 
 @njit(cache=True)
-def counts_of_kinds(
+def _counts_of_kinds(
     columns: _Values,
     median_od: float,
-    limits: tuple[float, float, float, float, float, float, float],
+    limits: _Limits,
     lymphocyte_like: NDArray[np.bool_],
 ) -> NDArray[np.int64]:
-    """Count nuclei of each kind.
-
-    Parameters
-    ----------
-    columns : ndarray of float64, shape (7, n)
-        From `columns_of`.
-    median_od : float
-        Of the nuclei's haematoxylin.
-    limits : tuple of float
-        Small below and large above these areas (µm²); lymphocyte-like from and to these areas and
-        below this eccentricity; elongated above this one; hyperchromatic above so many times the
-        median.
-    lymphocyte_like : ndarray of bool, shape (n,)
-        Written: which are small, round and dark.
-
-    Returns
-    -------
-    ndarray of int64, shape (6,)
-        Small, large, elongated, hyperchromatic, large and dark, lymphocyte-like.
-    """
+    """Count small, large, elongated, hyperchromatic, large dark, lymphocyte-like nuclei."""
     small, large, least, most, rounded, elongated, dark_times = limits
     counts = np.zeros(6, np.int64)
     for k in range(columns.shape[1]):
@@ -180,25 +243,10 @@ def nearest_of_each(points: _Values, k: int) -> tuple[_Values, NDArray[np.int64]
 
 
 @njit(cache=True)
-def pairs_within(
+def _pairs_within(
     points: _Values, counted: NDArray[np.bool_], close: float, wide: float
 ) -> tuple[int, int, int]:
-    """Count the pairs of points that are at most so far apart.
-
-    Parameters
-    ----------
-    points : ndarray of float64, shape (n, 2)
-        Positions.
-    counted : ndarray of bool, shape (n,)
-        Which count for the last answer.
-    close, wide : float
-        Two reaches in the unit of the points, the larger one second.
-
-    Returns
-    -------
-    close_pairs, wide_pairs, wide_pairs_counted : int
-        Of all points, and of those that count.
-    """
+    """Count pairs at most so far apart: close, wide, wide of those that count."""
     n_close, n_wide, of_counted = 0, 0, 0
     near, far = close * close, wide * wide
     for i in range(len(points)):
@@ -212,7 +260,7 @@ def pairs_within(
 
 
 @njit(cache=True)
-def agreement(
+def _agreement(
     points: _Values,
     neighbours: NDArray[np.int64],
     eccentricity: _Values,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
-from metastra.cells.blur_kernel import make_all
+from metastra.cells.blur_kernel import ScaleSpace
 from metastra.encoders.feature import Feature
-from metastra.encoders.orientation_kernel import coherence, structure_tensor
-from metastra.encoders.tile_maps import TileMaps
+from metastra.encoders.orientation_kernel import measure_orientation, structure_tensors
+from metastra.encoders.tile_maps import SMOOTHED_UM, TileMaps
 
 __all__ = ["FEATURES", "measure"]
 
@@ -75,24 +73,11 @@ def measure(maps: TileMaps) -> NDArray[np.float64]:
     ndarray of shape (len(FEATURES),)
         In the order of `FEATURES`; all 0 in a flat tile.
     """
-    found: list[float] = []
-    mpp = 2.0 * maps.mpp
-    for relative in maps.relative[:2]:
-        smooth = relative.blurred(maps.sigma_px(1.0))
-        rows, columns = smooth.shape
-        with maps.scratch.frame():
-            coarse = maps.scratch.take((3, (rows + 1) // 2, (columns + 1) // 2))
-            sums, bins = structure_tensor(smooth, coarse, _BINS)
-            made, _ = make_all(coarse, tuple(um / mpp for um in _WINDOWS_UM), (), maps.scratch)
-            for window in range(len(_WINDOWS_UM)):
-                found += coherence(made[0, window], made[1, window], made[2, window])
-        xx, yy, xy = (sums / smooth.size).tolist()
-        energy = xx + yy
-        if energy < 1e-9:
-            found += [0.0, 0.0, 0.0]
-            continue
-        shares = bins / bins.sum()
-        shares = shares[shares > 0]
-        entropy = -float(np.sum(shares * np.log(shares))) / math.log(_BINS)
-        found += [math.hypot(xx - yy, 2.0 * xy) / energy, entropy, energy**0.5 / maps.mpp]
-    return np.array(found)
+    smooth, mpp = maps.smoothed(), 2.0 * maps.mpp
+    with maps.scratch.frame():
+        rows, columns = maps.tissue.shape
+        coarse = maps.scratch.take((6, (rows + 1) // 2, (columns + 1) // 2))
+        table = structure_tensors(smooth, SMOOTHED_UM.index(1.0), coarse, _BINS)
+        made = ScaleSpace(coarse, maps.scratch).make(tuple(um / mpp for um in _WINDOWS_UM))
+        found: NDArray[np.float64] = measure_orientation(table, made, maps.tissue.size, maps.mpp)
+    return found.ravel()

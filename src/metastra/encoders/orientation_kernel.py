@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["coherence", "structure_tensor"]
+from metastra.encoders.map_kernel import total
+
+__all__ = ["measure_orientation", "structure_tensors"]
 
 _Floats = NDArray[np.float32]
 
@@ -17,47 +21,48 @@ _BAND_ROWS = 16
 
 
 @njit(cache=True)
-def structure_tensor(
-    image: _Floats, coarse: _Floats, n_bins: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def structure_tensors(
+    smooth: _Floats, number: int, coarse: _Floats, n_bins: int
+) -> NDArray[np.float64]:
     """Squares and product of the central differences, and their directions; 0 at the border.
 
     Parameters
     ----------
-    image : ndarray of float32, shape (h, w)
-        A smoothed map.
-    coarse : ndarray of float32, shape (3, ⌈h / 2⌉, ⌈w / 2⌉)
-        Written: squares across and down, and product, averaged over 2 × 2 pixels; an odd last row
-        or column counts twice.
+    smooth : ndarray of float32, shape (n, k, h, w)
+        Smoothings of n maps.
+    number : int
+        Which smoothing.
+    coarse : ndarray of float32, shape (3 n, ⌈h / 2⌉, ⌈w / 2⌉)
+        Written: of each map squares across and down, and product, averaged over 2 × 2 pixels; an
+        odd last row or column counts twice.
     n_bins : int
         Bins of half a turn.
 
     Returns
     -------
-    sums : ndarray of float64, shape (3,)
-        Of the squares and the product over all pixels.
-    bins : ndarray of float64, shape (n_bins,)
-        Squared gradients by direction, at every second pixel of every second row, which is enough.
+    ndarray of float64, shape (n, 3 + n_bins)
+        Sums of the squares and the product over all pixels; then squared gradients by direction,
+        at every second pixel of every second row, which is enough.
     """
-    rows, columns = image.shape
-    found = np.zeros(3)
-    # four tables in turn, with a place for what is looked at again
-    tables = np.zeros((4, n_bins + 1))
+    n_maps, _, rows, columns = smooth.shape
+    found = np.zeros((n_maps, 3 + n_bins))
     size = _BAND_ROWS * columns
     gradients, parts = np.empty((2, size), np.float32), np.empty((3, size), np.float32)
-    for first in range(0, rows, _BAND_ROWS):
-        n_rows = min(_BAND_ROWS, rows - first)
-        across, down = gradients[0, : n_rows * columns], gradients[1, : n_rows * columns]
-        _gradients(image, first, across, down)
-        _add_directions(across, down, columns, tables)
-        sums = _products(across, down, parts)
-        for part in range(3):
-            found[part] += sums[part]
-            _halve_rows(parts[part], n_rows, columns, coarse[part, first // 2 :])
-    bins = np.zeros(n_bins)
-    for k in range(n_bins):
-        bins[k] = tables[0, k] + tables[1, k] + tables[2, k] + tables[3, k]
-    return found, bins
+    for at in range(n_maps):
+        # four tables in turn, with a place for what is looked at again
+        tables = np.zeros((4, n_bins + 1))
+        for first in range(0, rows, _BAND_ROWS):
+            n_rows = min(_BAND_ROWS, rows - first)
+            across, down = gradients[0, : n_rows * columns], gradients[1, : n_rows * columns]
+            _gradients(smooth[at, number], first, across, down)
+            _add_directions(across, down, columns, tables)
+            sums = _products(across, down, parts)
+            for part in range(3):
+                found[at, part] += sums[part]
+                _halve_rows(parts[part], n_rows, columns, coarse[3 * at + part, first // 2 :])
+        for k in range(n_bins):
+            found[at, 3 + k] = tables[0, k] + tables[1, k] + tables[2, k] + tables[3, k]
+    return found
 
 
 @njit(cache=True)
@@ -171,24 +176,54 @@ def _quick_places(
 
 
 @njit(cache=True)
-def coherence(xx: _Floats, yy: _Floats, xy: _Floats) -> tuple[float, float]:
-    """Energy-weighted mean and standard deviation of the local coherence.
+def measure_orientation(
+    table: NDArray[np.float64], windows: _Floats, n_pixels: int, mpp: float
+) -> NDArray[np.float64]:
+    """Measure how far directions agree.
 
     Parameters
     ----------
-    xx, yy, xy : ndarray of float32, shape (h, w)
-        Smoothed structure tensor.
+    table : ndarray of float64, shape (n, 3 + n_bins)
+        From `structure_tensors`.
+    windows : ndarray of float32, shape (3 n, k, h, w)
+        The tensors, smoothed in each window.
+    n_pixels : int
+        Of the tile.
+    mpp : float
+        Micrometres per pixel of the tile.
 
     Returns
     -------
-    mean, sd : float
-        0 where there is no gradient.
+    ndarray of float64, shape (n, 2 k + 3)
+        Energy-weighted mean and standard deviation of the local coherence in each window;
+        coherence of the tile, entropy of the directions and strength of the edges, 0 in a flat
+        tile.
     """
-    weight, first, second = _coherence_sums(xx.ravel(), yy.ravel(), xy.ravel())
-    if weight == 0.0:
-        return 0.0, 0.0
-    mean = first / weight
-    return mean, max(second / weight - mean * mean, 0.0) ** 0.5
+    n_windows, n_bins = windows.shape[1], table.shape[1] - 3
+    found = np.zeros((len(table), 2 * n_windows + 3))
+    for stain in range(len(table)):
+        row, bins, at = found[stain], table[stain, 3:], 3 * stain
+        for k in range(n_windows):
+            weight, first, second = _coherence_sums(
+                windows[at, k].ravel(), windows[at + 1, k].ravel(), windows[at + 2, k].ravel()
+            )
+            if weight > 0.0:
+                mean = first / weight
+                row[2 * k] = mean
+                row[2 * k + 1] = math.sqrt(max(second / weight - mean * mean, 0.0))
+        xx, yy, xy = table[stain, 0], table[stain, 1], table[stain, 2]
+        xx, yy, xy = xx / n_pixels, yy / n_pixels, xy / n_pixels
+        energy = xx + yy
+        if energy < 1e-9:
+            continue
+        whole, entropy = total(bins), 0.0
+        for k in range(n_bins):
+            share = bins[k] / whole
+            entropy -= share * math.log(share) if share > 0.0 else 0.0
+        row[2 * n_windows] = math.hypot(xx - yy, 2.0 * xy) / energy
+        row[2 * n_windows + 1] = entropy / math.log(n_bins)
+        row[2 * n_windows + 2] = math.sqrt(energy) / mpp
+    return found
 
 
 @njit(cache=True, error_model="numpy", fastmath={"reassoc", "nsz"})

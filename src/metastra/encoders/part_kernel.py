@@ -11,9 +11,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from metastra.cells.seed_kernel import count_true
+
 __all__ = ["part_areas", "part_shapes", "parts_where"]
 
 _Runs = NDArray[np.int32]
+
+_COUNTED_PX = 128
 
 
 @njit(cache=True)
@@ -61,8 +65,8 @@ def _ends_of_runs(mask: NDArray[np.bool_]) -> _Runs:
     """Flat indices where runs along the rows begin, and of what comes after their ends."""
     rows, columns = mask.shape
     line = mask.ravel()
-    # read eight at a time, since hardly any pixel differs from the one before it
-    changes = np.zeros(line.size + -line.size % 8, np.bool_)
+    # counted in parts first, since hardly any pixel differs from the one before it
+    changes = np.zeros(line.size, np.bool_)
     for x in range(1, line.size):
         changes[x] = line[x] != line[x - 1]
     n = 0
@@ -71,21 +75,20 @@ def _ends_of_runs(mask: NDArray[np.bool_]) -> _Runs:
         at = y * columns
         changes[at] = line[at] or (y > 0 and line[at - 1])
         n += line[at] and y > 0 and line[at - 1]
-    eights, whole = changes.view(np.uint64), 0
-    for k in range(changes.size):
-        whole += changes[k]
-    found = np.empty(whole + n + 1, np.int32)
+    found = np.empty(count_true(changes) + n + 1, np.int32)
     n = 0
-    for k in range(eights.size):
-        if eights[k]:
-            for x in range(8 * k, 8 * k + 8):
-                if changes[x]:
+    for first in range(0, changes.size, _COUNTED_PX):
+        part = changes[first : first + _COUNTED_PX]
+        if count_true(part) == 0:
+            continue
+        for x in range(first, first + part.size):
+            if changes[x]:
+                found[n] = x
+                n += 1
+                if n % 2 == 0 and x % columns == 0 and line[x]:
+                    # one run ends with its row where the next begins
                     found[n] = x
                     n += 1
-                    if n % 2 == 0 and x % columns == 0 and line[x]:
-                        # one run ends with its row where the next begins
-                        found[n] = x
-                        n += 1
     if n % 2:
         found[n] = line.size
         n += 1

@@ -10,29 +10,23 @@ from numpy.typing import NDArray
 
 from metastra.cells.blur_kernel import ScaleSpace
 from metastra.cells.nuclei import Nuclei
-from metastra.cells.seed_kernel import local_maxima
 from metastra.encoders.feature import Feature
-from metastra.encoders.map_kernel import (
-    count_below,
-    count_true,
-    mean_positive,
-    raise_and_negate,
+from metastra.encoders.space_kernel import (
+    measure_blobs,
+    measure_colours,
+    measure_lumina,
+    measure_pale,
 )
-from metastra.encoders.mask_kernel import moments
-from metastra.encoders.part_kernel import part_shapes, parts_where
-from metastra.encoders.space_kernel import colour_counts, near_share, rim_of_parts
-from metastra.encoders.tile_maps import TISSUE_OD, TileMaps
+from metastra.encoders.tile_maps import TileMaps
 
 __all__ = ["FEATURES", "measure"]
 
 _GROUP = "Lumina, fat and vacuoles"
-_SMALLEST_UM2 = 60.0
-_FAT_UM2 = (400.0, 6000.0)
-_FAT_WALLS = 0.4
-_RIM_UM = 6.0
+# least area; fat from and to; share of tissue near white where walls are thin; width of a rim
+_LIMITS_OF_LUMINA = (60.0, 400.0, 6000.0, 0.4, 6.0)
 _BLOBS_UM = (3.0, 6.0, 12.0, 24.0)
 _BLOB_FLOOR = 0.06
-_PALE = (0.25, 0.4)
+_PALE = np.array([0.25, 0.4])
 _DENSITY = -np.log10(np.maximum(np.arange(256), 0.5) / 255.0).astype(np.float32)
 _AT_LEAST = _DENSITY[None, :] >= np.float32(0.7) * _DENSITY[:, None]
 _AT_MOST = _DENSITY[None, :] <= np.float32(0.6) * _DENSITY[:, None]
@@ -135,70 +129,24 @@ def measure(maps: TileMaps, nuclei: Nuclei) -> NDArray[np.float64]:
     ndarray of shape (len(FEATURES),)
         In the order of `FEATURES`; what is about lumina is 0 where there is none.
     """
-    found = [*_lumina(maps, nuclei), *_pale(maps), *_blobs(maps)]
-    counts = colour_counts(maps.tile, _LIMITS)
-    return np.array(found + [count / maps.tissue.size for count in counts])
-
-
-def _lumina(maps: TileMaps, nuclei: Nuclei) -> list[float]:
-    mpp, n_pixels = maps.mpp, maps.tissue.size
-    runs, n = parts_where(~maps.tissue)
-    area_px, eccentricity, fill = part_shapes(runs, n)
-    area_um2 = area_px * mpp**2
-    counted = area_um2 >= _SMALLEST_UM2
-    if not counted.any():
-        return [0.0] * 9
-    rim = rim_of_parts(runs, counted, maps.tissue, _RIM_UM, mpp)
-    in_rim = [moments(image, rim)[0] for image in (maps.haematoxylin, maps.eosin)]
-    near = near_share(runs, counted, nuclei.centroids_px0, maps.tissue.shape, 2.0 * _RIM_UM, mpp)
-    fat = (area_um2 >= _FAT_UM2[0]) & (area_um2 <= _FAT_UM2[1]) & (fill >= 0.85)
-    ratios, fat_share = [0.0, 0.0], 0.0
-    n_rim = count_true(rim)
-    whole = [one.mean_od for one in maps.spread[:2]]
-    if n_rim:
-        ratios = [_log_ratio(*pair) for pair in zip(in_rim, whole, strict=True)]
-        thin_walls = n_rim >= _FAT_WALLS * maps.n_tissue
-        if thin_walls and in_rim[0] <= 0.5 * maps.spread[0].strength_od:
-            fat_share = float(area_px[fat].sum()) / n_pixels
-    return [
-        float(counted.sum()) / maps.area_mm2(),
-        float(area_px.max()) / n_pixels,
-        float(area_um2[counted].mean()),
-        float(eccentricity[counted].mean()),
-        float(fill[counted].mean()),
-        *ratios,
-        near,
-        fat_share,
-    ]
-
-
-def _log_ratio(part_od: float, whole_od: float) -> float:
-    return math.log((part_od + 0.05) / (whole_od + 0.05))
-
-
-def _pale(maps: TileMaps) -> list[float]:
-    n = maps.n_tissue
-    if n == 0:
-        return [0.0] * len(_PALE)
-    # what is no tissue is paler than every limit
-    smooth, strength_od = maps.smooth_darkness, maps.spread[2].strength_od
-    glass = smooth.size - n
-    return [(count_below(smooth, limit * strength_od) - glass) / n for limit in _PALE]
-
-
-def _blobs(maps: TileMaps) -> list[float]:
-    dark = [mean_positive(one) for one in _responses(maps.relative[0], maps.mpp)]
-    found: list[float] = []
+    stains, mpp = maps.spread, maps.mpp
+    lumina = measure_lumina(
+        maps.densities,
+        maps.tissue,
+        maps.n_tissue,
+        (stains[0].mean_od, stains[1].mean_od, stains[0].strength_od),
+        nuclei.centroids_px0,
+        _LIMITS_OF_LUMINA,
+        (mpp, mpp**2),
+    )
+    pale = measure_pale(maps.smooth_darkness, maps.n_tissue, _PALE * stains[2].strength_od)
     with maps.scratch.frame():
-        # glass at the level of very pale tissue, or every lumen would be the strongest vacuole
-        lightness = maps.scratch.take(maps.tissue.shape)
-        floor = TISSUE_OD / maps.spread[2].strength_od
-        raise_and_negate(maps.relative[2].image, floor, lightness)
-        responses = _responses(ScaleSpace(lightness, maps.scratch), maps.mpp)
-        for of_dark, pale in zip(dark, responses, strict=True):
-            n = len(local_maxima(pale, _BLOB_FLOOR))
-            found += [n / maps.area_mm2(), mean_positive(pale), of_dark]
-    return found
+        area_mm2 = maps.area_mm2()
+        blobs = [
+            measure_blobs(responses, _BLOB_FLOOR, area_mm2)
+            for responses in _responses(maps.blobs, mpp)
+        ]
+    return np.concatenate([lumina, pale, *blobs, measure_colours(maps.tile, _LIMITS)])
 
 
 def _responses(space: ScaleSpace, mpp: float) -> Iterator[NDArray[np.float32]]:
@@ -206,12 +154,14 @@ def _responses(space: ScaleSpace, mpp: float) -> Iterator[NDArray[np.float32]]:
     sigmas_um = [radius_um / math.sqrt(2.0) for radius_um in _BLOBS_UM]
     done = 0
     while done < len(_BLOBS_UM):
-        while _BLOBS_UM[done] / mpp > 12.0 and min(space.image.shape) >= 32:
+        while _is_coarse(_BLOBS_UM[done] / mpp, space):
             space, mpp = space.halved, 2.0 * mpp
         last = done + 1
-        while last < len(_BLOBS_UM) and not (
-            _BLOBS_UM[last] / mpp > 12.0 and min(space.image.shape) >= 32
-        ):
+        while last < len(_BLOBS_UM) and not _is_coarse(_BLOBS_UM[last] / mpp, space):
             last += 1
-        yield from space.make((), tuple(max(um / mpp, 0.33) for um in sigmas_um[done:last]))
+        yield space.make((), tuple(max(um / mpp, 0.33) for um in sigmas_um[done:last]))
         done = last
+
+
+def _is_coarse(radius_px: float, space: ScaleSpace) -> bool:
+    return radius_px > 12.0 and min(space.images.shape[1:]) >= 32

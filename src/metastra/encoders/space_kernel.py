@@ -1,14 +1,146 @@
-"""Compiled measures of what lies near the parts of a mask, and of colours."""
+"""Compiled measures of white spaces and what lies near them, of pale parts and of colours."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["colour_counts", "near_share", "rim_of_parts"]
+from metastra.cells.seed_kernel import count_true, local_maxima
+from metastra.encoders.map_kernel import count_below, mean_positive
+from metastra.encoders.mask_kernel import moments
+from metastra.encoders.part_kernel import part_shapes, parts_where
 
+__all__ = ["measure_blobs", "measure_colours", "measure_lumina", "measure_pale"]
+
+_Floats = NDArray[np.float32]
+_Values = NDArray[np.float64]
 _Runs = NDArray[np.int32]
+
+
+@njit(cache=True)
+def measure_lumina(
+    stains: _Floats,
+    tissue: NDArray[np.bool_],
+    n_tissue: int,
+    spread: tuple[float, float, float],
+    centroids: _Values,
+    limits: tuple[float, float, float, float, float],
+    scale: tuple[float, float],
+) -> _Values:
+    """Measure the white spaces and what lines them.
+
+    Parameters
+    ----------
+    stains : ndarray of float32, shape (k, h, w)
+        Haematoxylin and eosin.
+    tissue : ndarray of bool, shape (h, w)
+        Where the tissue is.
+    n_tissue : int
+        Pixels of it.
+    spread : tuple of float
+        Mean haematoxylin, mean eosin and strength of haematoxylin in the tissue.
+    centroids : ndarray of float64, shape (n, 2)
+        x and y of the nuclei in pixels.
+    limits : tuple of float
+        Least area of a space; area of fat from and to (µm²); share of the tissue that is near white
+        where walls are thin; width of a rim in µm.
+    scale : tuple of float
+        Micrometres per pixel, and its square.
+
+    Returns
+    -------
+    ndarray of float64, shape (9,)
+        All 0 where no space counts.
+    """
+    found, (mpp, pixel_um2), n_pixels = np.zeros(9), scale, tissue.size
+    white, line = np.empty(tissue.shape, np.bool_), tissue.ravel()
+    row = white.ravel()
+    for x in range(row.size):
+        row[x] = not line[x]
+    runs, n = parts_where(white)
+    area, eccentricity, fill = part_shapes(runs, n)
+    counted, n_counted, largest, fat = np.empty(n, np.bool_), 0, 0.0, 0.0
+    for k in range(n):
+        area_um2 = area[k] * pixel_um2
+        counted[k] = area_um2 >= limits[0]
+        largest = max(largest, area[k])
+        if counted[k]:
+            n_counted += 1
+            found[2] += area_um2
+            found[3] += eccentricity[k]
+            found[4] += fill[k]
+        if area_um2 >= limits[1] and area_um2 <= limits[2] and fill[k] >= 0.85:
+            fat += area[k]
+    if n_counted == 0:
+        return found
+    found[0] = n_counted / (n_pixels * (mpp / 1000.0) ** 2)
+    found[1] = largest / n_pixels
+    for k in range(2, 5):
+        found[k] /= n_counted
+    rim = _rim_of_parts(runs, counted, tissue, limits[4], mpp)
+    n_rim = count_true(rim.ravel())
+    if n_rim > 0:
+        dark, pink = moments(stains[0], rim)[0], moments(stains[1], rim)[0]
+        found[5] = math.log((dark + 0.05) / (spread[0] + 0.05))
+        found[6] = math.log((pink + 0.05) / (spread[1] + 0.05))
+        if n_rim >= limits[3] * n_tissue and dark <= 0.5 * spread[2]:
+            found[8] = fat / n_pixels
+    found[7] = _near_share(runs, counted, centroids, tissue.shape, 2.0 * limits[4], mpp)
+    return found
+
+
+@njit(cache=True)
+def measure_pale(smooth: _Floats, n_tissue: int, limits_od: _Values) -> _Values:
+    """Share of the tissue that is paler than each limit.
+
+    Parameters
+    ----------
+    smooth : ndarray of float32, shape (h, w)
+        Smoothed darkness.  What is no tissue is paler than every limit.
+    n_tissue : int
+        Pixels of tissue.
+    limits_od : ndarray of float64, shape (k,)
+        Optical densities.
+
+    Returns
+    -------
+    ndarray of float64, shape (k,)
+        0 without tissue.
+    """
+    found = np.zeros(limits_od.size)
+    for k in range(limits_od.size if n_tissue > 0 else 0):
+        n = count_below(smooth, limits_od[k]) - (smooth.size - n_tissue)
+        found[k] = n / n_tissue
+    return found
+
+
+@njit(cache=True)
+def measure_blobs(responses: _Floats, floor: float, area_mm2: float) -> _Values:
+    """Count and measure pale and dark discs.
+
+    Parameters
+    ----------
+    responses : ndarray of float32, shape (2, k, h, w)
+        To pale and to dark discs of each size.
+    floor : float
+        A pale disc answers by more than this.
+    area_mm2 : float
+        Of the tile.
+
+    Returns
+    -------
+    ndarray of float64, shape (3 k,)
+        Of each size: pale discs per mm², mean positive response to them, and to dark ones.
+    """
+    found = np.empty(3 * responses.shape[1])
+    for k in range(responses.shape[1]):
+        pale, dark = responses[0, k], responses[1, k]
+        found[3 * k] = local_maxima(pale, floor).size / area_mm2
+        found[3 * k + 1], found[3 * k + 2] = mean_positive(pale), mean_positive(dark)
+    return found
 
 
 @njit(cache=True)
@@ -28,7 +160,7 @@ def _half_widths(reach_um: float, mpp: float) -> NDArray[np.int64]:
 
 
 @njit(cache=True)
-def rim_of_parts(
+def _rim_of_parts(
     runs: _Runs,
     counted: NDArray[np.bool_],
     tissue: NDArray[np.bool_],
@@ -37,26 +169,6 @@ def rim_of_parts(
 ) -> NDArray[np.bool_]:
     """Find the tissue near the parts that count.
 
-    Parameters
-    ----------
-    runs : ndarray of int32, shape (r, 4)
-        From `part_kernel.parts_where`.
-    counted : ndarray of bool, shape (n,)
-        Which parts count.
-    tissue : ndarray of bool, shape (h, w)
-        Where the tissue is.
-    reach_um : float
-        How far from the middle of a white pixel.
-    mpp : float
-        Micrometres per pixel.
-
-    Returns
-    -------
-    ndarray of bool, shape (h, w)
-        Tissue within the reach.
-
-    Notes
-    -----
     Each run, grown by a disc, is 2 radius + 1 longer runs.  Their starts and ends are counted, and
     added up along the rows.
     """
@@ -86,7 +198,7 @@ def rim_of_parts(
 
 
 @njit(cache=True)
-def near_share(
+def _near_share(
     runs: _Runs,
     counted: NDArray[np.bool_],
     points: NDArray[np.float64],
@@ -94,28 +206,7 @@ def near_share(
     reach_um: float,
     mpp: float,
 ) -> float:
-    """Count the points near the parts that count.
-
-    Parameters
-    ----------
-    runs : ndarray of int32, shape (r, 4)
-        From `part_kernel.parts_where`.
-    counted : ndarray of bool, shape (n,)
-        Which parts count.
-    points : ndarray of float64, shape (k, 2)
-        x and y in pixels; the nearest pixel stands for a point.
-    shape : tuple of int
-        Height and width of the tile.
-    reach_um : float
-        How far from the middle of a white pixel.
-    mpp : float
-        Micrometres per pixel.
-
-    Returns
-    -------
-    float
-        Share of the points; 0 without points.
-    """
+    """Share of points, rounded to pixels, near the parts that count; 0 without points."""
     rows, columns = shape
     widths = _half_widths(reach_um, mpp)
     # first run of each row, so that a point looks only at the rows around it
@@ -151,8 +242,8 @@ def _is_near(
 
 
 @njit(cache=True)
-def colour_counts(tile: NDArray[np.uint8], limits: NDArray[np.uint32]) -> tuple[int, int, int]:
-    """Count pixels that look like blood, like pigment, and black ones.
+def measure_colours(tile: NDArray[np.uint8], limits: NDArray[np.uint32]) -> _Values:
+    """Share of pixels that look like blood, like pigment, and black ones.
 
     Parameters
     ----------
@@ -165,21 +256,21 @@ def colour_counts(tile: NDArray[np.uint8], limits: NDArray[np.uint32]) -> tuple[
 
     Returns
     -------
-    blood, pigment, black : int
-        Pixels.
+    ndarray of float64, shape (3,)
+        Blood, pigment, black.
     """
     width = tile.shape[1]
-    of_green = np.empty(width, np.uint32)
-    blood, pigment, black = 0, 0, 0
+    of_green, found = np.empty(width, np.uint32), np.zeros(3)
     for y in range(tile.shape[0]):
         line = tile[y]
         for x in range(width):
             of_green[x] = limits[line[x, 1]]
         counts = _count_colours(line.ravel(), of_green)
-        blood += counts[0]
-        pigment += counts[1]
-        black += counts[2]
-    return int(blood), int(pigment), int(black)
+        for k in range(3):
+            found[k] += counts[k]
+    for k in range(3):
+        found[k] /= tile.shape[0] * width
+    return found
 
 
 @njit(cache=True)

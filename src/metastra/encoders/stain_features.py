@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
 from metastra.encoders.feature import Feature
-from metastra.encoders.mask_kernel import masked_correlation, moments
+from metastra.encoders.stain_kernel import measure_stains
 from metastra.encoders.tile_maps import QUANTILES, TileMaps
 
 __all__ = ["FEATURES", "measure"]
@@ -18,6 +16,7 @@ _RUIFROK = "Ruifrok and Johnston 2001"
 _QUANTILES = (10, 25, 50, 75, 90, 99)
 _STAINS = ("haematoxylin", "eosin")
 _FLOOR_OD = 0.05
+_COLUMNS = (3 + QUANTILES.index(10), 3 + QUANTILES.index(50), 3 + QUANTILES.index(90))
 
 
 def _declare() -> tuple[Feature, ...]:
@@ -86,18 +85,9 @@ def measure(maps: TileMaps) -> NDArray[np.float64]:
     ndarray of shape (len(FEATURES),)
         In the order of `FEATURES`; all 0 where there is no tissue.
     """
-    found = np.zeros(len(FEATURES))
     if not maps.n_tissue:
-        return found
-    rows = [maps.n_tissue / maps.tissue.size]
-    stains = maps.spread[:2]
-    for stain in stains:
-        marks = dict(zip(QUANTILES, stain.quantiles_od, strict=True))
-        low, middle, high = (marks[q] + _FLOOR_OD for q in (10, 50, 90))
-        rows += [stain.mean_od, stain.sd_od, *(marks[q] for q in _QUANTILES), stain.skewness]
-        rows += [math.log(high / middle), math.log(middle / low)]
-    rows.append(math.log((stains[0].mean_od + _FLOOR_OD) / (stains[1].mean_od + _FLOOR_OD)))
-    rows.append(masked_correlation(maps.haematoxylin, maps.eosin, maps.tissue, maps.n_tissue))
-    rows += moments(maps.residual, maps.tissue)[:2]
-    found[:] = rows
+        return np.zeros(len(FEATURES))
+    found: NDArray[np.float64] = measure_stains(
+        maps.densities, maps.tissue, maps.n_tissue, maps.table, _COLUMNS, _FLOOR_OD
+    )
     return found

@@ -9,17 +9,16 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from metastra.cells.blur_kernel import ScaleSpace
 from metastra.encoders.feature import Feature
 from metastra.encoders.mask_kernel import moments_between
-from metastra.encoders.texture_kernel import binary_patterns, pair_measures, quantise
-from metastra.encoders.tile_maps import TileMaps
+from metastra.encoders.texture_kernel import binary_patterns, pair_measures
+from metastra.encoders.tile_maps import SMOOTHED_UM, TileMaps
 
 __all__ = ["FEATURES", "measure"]
 
 _GROUP = "Texture"
 _STAINS = ("haematoxylin", "eosin")
-_SCALES_UM = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
+_SCALES_UM = SMOOTHED_UM[:6]
 _OFFSETS_UM = (1.5, 4.0, 12.0)
 _MEASURES = {
     "contrast_index": "mean squared difference of the two levels",
@@ -29,9 +28,10 @@ _MEASURES = {
     "entropy_bits": "entropy of the shares of pairs",
 }
 _CIRCLES_UM = (1.5, 4.0)
+# a circle is taken on the map smoothed by a third of its radius
+_OF_CIRCLES = (SMOOTHED_UM.index(0.5), SMOOTHED_UM.index(4.0 / 3.0))
 _STEP = 0.02
-
-_Offsets = tuple[NDArray[np.int64], NDArray[np.int64]]
+_TOP = 1.25
 
 
 def _declare() -> tuple[Feature, ...]:
@@ -115,60 +115,36 @@ def measure(maps: TileMaps) -> NDArray[np.float64]:
     ndarray of shape (len(FEATURES),)
         In the order of `FEATURES`; all 0 where there is no tissue.
     """
-    found: list[float] = []
-    for relative in maps.relative[: len(_STAINS)]:
-        found += _bands(relative, maps)
-        found += _pairs(relative.image, maps)
-        found += _patterns(relative, maps)
-    return np.array(found)
-
-
-def _bands(relative: ScaleSpace, maps: TileMaps) -> list[float]:
-    scales = tuple(maps.sigma_px(scale_um) for scale_um in _SCALES_UM)
-    circles = (maps.sigma_px(radius_um / 3.0) for radius_um in _CIRCLES_UM)
-    made = relative.make((*scales, *(sigma for sigma in circles if sigma not in scales)))
-    moments = moments_between(made[: len(scales)], maps.tissue, maps.n_tissue)
-    found: list[float] = moments[:, 1:].ravel().tolist()
-    return found
-
-
-def _pairs(image: NDArray[np.float32], maps: TileMaps) -> list[float]:
-    found: list[float] = []
+    smooth, tissue, stains = maps.smoothed(), maps.tissue, maps.relative.images
+    bands = moments_between(smooth, len(_SCALES_UM), tissue, maps.n_tissue)
     with maps.scratch.frame():
-        levels = maps.scratch.take(image.shape, np.uint8)
-        quantise(image, maps.tissue, 1.25, levels)
-        for dx, dy in _pair_offsets(maps.mpp):
-            found += pair_measures(levels, dx, dy).tolist()
-    return found
-
-
-def _patterns(relative: ScaleSpace, maps: TileMaps) -> list[float]:
-    found: list[float] = []
-    for radius_um, (dx, dy) in zip(_CIRCLES_UM, _circle_offsets(maps.mpp), strict=True):
-        smooth = relative.blurred(maps.sigma_px(radius_um / 3.0))
-        found += binary_patterns(smooth, maps.tissue, dx, dy, _STEP).tolist()
-    return found
+        grey = maps.scratch.take(tissue.shape, np.uint8)
+        pairs = pair_measures(stains, tissue, _TOP, _pair_offsets(maps.mpp), grey)
+    found = []
+    for stain, of_stain in enumerate(smooth):
+        found += [bands[stain, :, 1:].ravel(), pairs[stain].ravel()]
+        for circle, (dx, dy) in zip(_OF_CIRCLES, _circle_offsets(maps.mpp), strict=True):
+            found.append(binary_patterns(of_stain[circle], tissue, dx, dy, _STEP))
+    return np.concatenate(found)
 
 
 @lru_cache(maxsize=16)
-def _pair_offsets(mpp: float) -> list[_Offsets]:
-    """Four directions at each distance: across and down, in pixels."""
+def _pair_offsets(mpp: float) -> NDArray[np.int64]:
+    """Four directions at each distance, in pixels: shape (3, 2, 4), across and down."""
     found = []
     for offset_um in _OFFSETS_UM:
         step = max(round(offset_um / mpp), 1)
         slant = max(round(offset_um / mpp / math.sqrt(2.0)), 1)
-        found.append((np.array([step, slant, 0, -slant]), np.array([0, slant, step, slant])))
-    return found
+        found.append(([step, slant, 0, -slant], [0, slant, step, slant]))
+    return np.array(found, np.int64)
 
 
 @lru_cache(maxsize=16)
-def _circle_offsets(mpp: float) -> list[_Offsets]:
-    """Eight pixels around each circle: across and down."""
+def _circle_offsets(mpp: float) -> NDArray[np.int64]:
+    """Eight pixels around each circle: shape (2, 2, 8), across and down."""
     angles = np.arange(8) * (math.pi / 4.0)
     found = []
     for radius_um in _CIRCLES_UM:
         radius_px = max(radius_um / mpp, 1.0)
-        dx = np.rint(radius_px * np.cos(angles)).astype(np.int64)
-        dy = np.rint(radius_px * np.sin(angles)).astype(np.int64)
-        found.append((dx, dy))
-    return found
+        found.append((np.rint(radius_px * np.cos(angles)), np.rint(radius_px * np.sin(angles))))
+    return np.array(found).astype(np.int64)

@@ -63,7 +63,9 @@ def cooccurrences(
     A pixel and its neighbours at two offsets are counted as one of 17³ triples, which halves the
     counting; the two tables of pairs are sums over it.
     """
-    reach = max(np.abs(dx).max(), dy.max())
+    reach = 0
+    for k in range(dx.size):
+        reach = max(reach, abs(dx[k]), dy[k])
     padded, n, wide = _padded(levels, reach)
     tables = np.empty((dx.size, LEVELS, LEVELS))
     codes = np.empty(_BLOCK_PX, np.uint16)
@@ -191,37 +193,50 @@ def haralick(counts: NDArray[np.float64]) -> tuple[float, float, float, float, f
 
 @njit(cache=True)
 def pair_measures(
-    levels: NDArray[np.uint8], dx: NDArray[np.int64], dy: NDArray[np.int64]
+    stains: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    top: float,
+    offsets: NDArray[np.int64],
+    levels: NDArray[np.uint8],
 ) -> NDArray[np.float64]:
     """Describe pairs of pixels in several directions together.
 
     Parameters
     ----------
+    stains : ndarray of float32, shape (n, h, w)
+        Not below 0.
+    mask : ndarray of bool, shape (h, w)
+        Which pixels count.
+    top : float
+        The highest grey level, as for `quantise`.
+    offsets : ndarray of int64, shape (d, 2, k)
+        Of each distance across and down, as for `cooccurrences`.
     levels : ndarray of uint8, shape (h, w)
-        As for `cooccurrences`.
-    dx, dy : ndarray of int64, shape (k,)
-        Offset of each direction, an even number of them.
+        To work in.
 
     Returns
     -------
-    ndarray of float64, shape (6,)
+    ndarray of float64, shape (n, d, 6)
         `haralick` of the sum of all directions, and the largest minus the smallest contrast of a
         single one over their mean (0 where there is none).
     """
-    together = np.zeros((LEVELS, LEVELS))
-    mean, least, most = 0.0, np.inf, 0.0
-    tables = cooccurrences(levels, dx, dy)
-    for k in range(dx.size):
-        counts = tables[k]
-        contrast = _contrast(counts)
-        mean, least, most = mean + contrast, min(least, contrast), max(most, contrast)
-        for i in range(LEVELS):
-            for j in range(LEVELS):
-                together[i, j] += counts[i, j]
-    mean /= dx.size
-    found = np.empty(6)
-    found[0], found[1], found[2], found[3], found[4] = haralick(together)
-    found[5] = (most - least) / mean if mean > 1e-6 else 0.0
+    found = np.empty((len(stains), len(offsets), 6))
+    for stain in range(len(stains)):
+        quantise(stains[stain], mask, top, levels)
+        for at in range(len(offsets)):
+            tables, row = cooccurrences(levels, offsets[at, 0], offsets[at, 1]), found[stain, at]
+            together = np.zeros((LEVELS, LEVELS))
+            mean, least, most = 0.0, np.inf, 0.0
+            for k in range(len(tables)):
+                counts = tables[k]
+                contrast = _contrast(counts)
+                mean, least, most = mean + contrast, min(least, contrast), max(most, contrast)
+                for i in range(LEVELS):
+                    for j in range(LEVELS):
+                        together[i, j] += counts[i, j]
+            mean /= len(tables)
+            row[0], row[1], row[2], row[3], row[4] = haralick(together)
+            row[5] = (most - least) / mean if mean > 1e-6 else 0.0
     return found
 
 

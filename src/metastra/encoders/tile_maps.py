@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from metastra.cells.blur_kernel import ScaleSpace
 from metastra.cells.scratch import Scratch
-from metastra.encoders.map_kernel import above, cut_and_average, scale_and_cut
-from metastra.encoders.mask_kernel import masked_quantiles, moments
+from metastra.encoders.stain_kernel import average, spread_and_scale
 from metastra.tissue.deconvolution import stain_densities
 
-__all__ = ["QUANTILES", "TISSUE_OD", "Spread", "TileMaps", "prepare"]
+__all__ = ["QUANTILES", "SMOOTHED_UM", "TISSUE_OD", "Spread", "TileMaps", "prepare"]
 
 TISSUE_OD = 0.06
 """Smoothed optical density above which a pixel holds something; glass is 0 to 0.04."""
@@ -21,12 +21,15 @@ TISSUE_OD = 0.06
 _WEAKEST_OD = 0.15
 QUANTILES = (10, 25, 50, 75, 90, 95, 99)
 """Quantiles of a stain that are taken, in per cent."""
+SMOOTHED_UM = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 4.0 / 3.0)
+"""Gaussians of both stains that several families of features use, made together once."""
 
 _SHARES = np.array(QUANTILES) / 100.0
+_STRONG = 3 + QUANTILES.index(95)
+_MOST_RELATIVE = 2.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Spread:
+class Spread(NamedTuple):
     """How a stain is spread over the tissue of a tile.
 
     Parameters
@@ -56,21 +59,25 @@ class TileMaps:
     ----------
     mpp : float
         Micrometres per pixel.
-    haematoxylin, eosin : ndarray of float32, shape (h, w)
-        Optical density, not below 0.
-    residual : ndarray of float32, shape (h, w)
-        What the two stains do not explain; above 0 for the blue-yellow side.
+    densities : ndarray of float32, shape (4, h, w)
+        Optical density of haematoxylin and of eosin, not below 0; what the two stains do not
+        explain, above 0 for the blue-yellow side; darkness, the mean of the two stains.
     smooth_darkness : ndarray of float32, shape (h, w)
-        Darkness, the mean of haematoxylin and eosin, smoothed over 1 µm.
+        Darkness, smoothed over 1 µm.
     tissue : ndarray of bool, shape (h, w)
         Where the smoothed darkness is above `TISSUE_OD`.
     n_tissue : int
         Pixels of it.
     spread : tuple of Spread
         Of haematoxylin, of eosin and of the darkness.
-    relative : tuple of ScaleSpace
-        Haematoxylin, eosin and darkness over their strength, to cancel a stronger or weaker stain;
-        cut at 2, so that a speck of dirt does not rule the texture.
+    table : ndarray of float64, shape (3, 3 + len(QUANTILES))
+        The same as numbers.
+    relative : ScaleSpace
+        Haematoxylin and eosin over their strength, to cancel a stronger or weaker stain; cut at 2,
+        so that a speck of dirt does not rule the texture.
+    blobs : ScaleSpace
+        Lightness, the darkness over its strength, cut likewise and at the level of very pale
+        tissue, with the sign turned; and haematoxylin as in `relative`.
     tile : ndarray of uint8, shape (h, w, 3)
         The pixels.
     scratch : Scratch
@@ -78,16 +85,26 @@ class TileMaps:
     """
 
     mpp: float
-    haematoxylin: NDArray[np.float32]
-    eosin: NDArray[np.float32]
-    residual: NDArray[np.float32]
+    densities: NDArray[np.float32]
     smooth_darkness: NDArray[np.float32]
     tissue: NDArray[np.bool_]
     n_tissue: int
     spread: tuple[Spread, Spread, Spread]
-    relative: tuple[ScaleSpace, ScaleSpace, ScaleSpace]
+    table: NDArray[np.float64]
+    relative: ScaleSpace
+    blobs: ScaleSpace
     tile: NDArray[np.uint8]
     scratch: Scratch
+
+    @property
+    def haematoxylin(self) -> NDArray[np.float32]:
+        """Optical density of haematoxylin, shape (h, w)."""
+        found: NDArray[np.float32] = self.densities[0]
+        return found
+
+    def smoothed(self) -> NDArray[np.float32]:
+        """Smooth both stains over their strength by `SMOOTHED_UM`, shape (2, k, h, w)."""
+        return self.relative.make(tuple(self.sigma_px(sigma_um) for sigma_um in SMOOTHED_UM))
 
     def sigma_px(self, sigma_um: float) -> float:
         """Convert a scale to pixels; not below a third of a pixel, where nothing is smoothed."""
@@ -116,35 +133,26 @@ def prepare(tile: NDArray[np.uint8], mpp: float, scratch: Scratch) -> TileMaps:
         All of the tile's size.
     """
     shape = (tile.shape[0], tile.shape[1])
-    haematoxylin, eosin, residual = stain_densities(tile, out=scratch.take((3, *shape)))
-    darkness = scratch.take(shape)
-    cut_and_average(haematoxylin, eosin, darkness)
-    smooth = ScaleSpace(darkness, scratch).blurred(max(1.0 / mpp, 0.33))
-    tissue = scratch.take(shape, np.bool_)
-    n_tissue = above(smooth, TISSUE_OD, tissue)
-    stains = (haematoxylin, eosin, darkness)
-    spread = tuple(_spread(image, tissue) for image in stains)
-    relative = []
-    for image, one in zip(stains, spread, strict=True):
-        scaled = scratch.take(shape)
-        scale_and_cut(image, 1.0 / one.strength_od, 2.0, scaled)
-        relative.append(ScaleSpace(scaled, scratch))
+    densities = scratch.take((4, *shape))
+    stain_densities(tile, out=densities[:3])
+    average(densities)
+    smooth = ScaleSpace(densities[3:], scratch).make((max(1.0 / mpp, 0.33),))[0, 0]
+    tissue, scaled = scratch.take(shape, np.bool_), scratch.take((3, *shape))
+    limits = (TISSUE_OD, _WEAKEST_OD, _MOST_RELATIVE)
+    n_tissue, table = spread_and_scale(densities, smooth, limits, _SHARES, _STRONG, tissue, scaled)
+    first, second, third = (
+        Spread(mean, sd, skewness, tuple(marks)) for mean, sd, skewness, *marks in table.tolist()
+    )
     return TileMaps(
         mpp=mpp,
-        haematoxylin=haematoxylin,
-        eosin=eosin,
-        residual=residual,
+        densities=densities,
         smooth_darkness=smooth,
         tissue=tissue,
         n_tissue=n_tissue,
-        spread=(spread[0], spread[1], spread[2]),
-        relative=(relative[0], relative[1], relative[2]),
+        spread=(first, second, third),
+        table=table,
+        relative=ScaleSpace(scaled[1:], scratch),
+        blobs=ScaleSpace(scaled[:2], scratch),
         tile=tile,
         scratch=scratch,
     )
-
-
-def _spread(image: NDArray[np.float32], tissue: NDArray[np.bool_]) -> Spread:
-    mean, sd, skewness = moments(image, tissue)
-    marks = masked_quantiles(image, tissue, _SHARES)
-    return Spread(mean_od=mean, sd_od=sd, skewness=skewness, quantiles_od=tuple(marks.tolist()))
