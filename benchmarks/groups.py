@@ -102,10 +102,13 @@ GROUPS = (
     Group(
         name="encoders",
         title="Engines of encoders",
-        parts=tuple(
-            _part("encoders", "--only", network, "--engine", engine, is_quick=network == "vit-s")
-            for network in ("vit-s", "resnet50", "vit-l")
-            for engine in _ENGINES
+        parts=(
+            *(
+                _part("encoders", "--only", net, "--engine", engine, is_quick=net == "vit-s")
+                for net in ("vit-s", "resnet50", "vit-l")
+                for engine in _ENGINES
+            ),
+            _part("products"),
         ),
         packages=("timm", "openvino", "onnxruntime"),
     ),
