@@ -60,6 +60,14 @@ def a_model(aggregator: str = "attention", head: str = "cox", seed: int = 1) -> 
     )
 
 
+def a_held_model() -> SlideModel:
+    """A linear model that holds mean features inside a range, which many tiles lie outside."""
+    model = a_model("linear")
+    low, high = np.linspace(-1.0, -0.1, D), np.linspace(0.0, 0.4, D)
+    held = (replace(member, mean_low=low, mean_high=high) for member in model.members)
+    return model.with_members(tuple(held))
+
+
 def some_tiles(n: int = 30, seed: int = 2) -> NDArray[np.float32]:
     return np.random.default_rng(seed).normal(size=(n, D)).astype(np.float32)
 
@@ -83,6 +91,8 @@ def by_hand(model: SlideModel, tiles: NDArray[np.float32]) -> float:
             weights.append(weight)
             tokens.append(token)
         pooled = sum(w * t for w, t in zip(weights, tokens, strict=True)) / sum(weights)
+        if member.mean_low is not None:
+            pooled = np.minimum(np.maximum(pooled, member.mean_low), member.mean_high)
         scores.append(read_by_hand(model.readout, member.head_weight.T @ pooled + member.head_bias))
     return float(np.mean(scores))
 
@@ -260,3 +270,40 @@ def test_incidences_of_a_certain_event_keep_a_score():
     scores = head.scores(sure)
     assert np.isfinite(scores).all()
     assert scores[0] > 3.0 > -20.0 > scores[1]
+
+
+def test_means_are_held_inside_the_range_of_the_fit():
+    """The score by hand; beyond the range nothing moves it; tiles are left out just as exactly."""
+    model, tiles = a_held_model(), some_tiles()
+    assert model.score([tiles]) == pytest.approx(by_hand(model, tiles), abs=1e-12)
+    assert model.score([tiles]) != pytest.approx(by_hand(a_model("linear"), tiles), abs=1e-3)
+    far, farther = tiles.copy(), tiles.copy()
+    far[:, 2] += 50.0
+    farther[:, 2] += 5000.0
+    assert model.score([far]) == model.score([farther])
+    told = model.explain(tiles)
+    assert told.score == pytest.approx(model.score([tiles]), abs=1e-12)
+    each = [np.delete(tiles, i, axis=0) for i in range(len(tiles))]
+    without = np.array([model.score([rest]) for rest in each])
+    np.testing.assert_allclose(told.leave_one_out, told.score - without, atol=1e-12)
+    groups = np.arange(len(tiles)) % 4
+    rest = np.array([model.score([tiles[groups != group]]) for group in range(4)])
+    np.testing.assert_allclose(told.without(groups), told.score - rest, atol=1e-12)
+
+
+def test_a_range_survives_the_bytes_and_a_bundle_without_one_is_read():
+    held, plain = a_held_model(), a_model("linear")
+    for model in (held, plain):
+        again = SlideModel.from_bytes(model.to_bytes(), n_features=D)
+        assert again.to_bytes() == model.to_bytes()
+        assert again.score([some_tiles()]) == model.score([some_tiles()])
+    assert again.members[0].mean_low is None
+
+
+def test_a_range_that_is_none_is_refused():
+    held = a_held_model()
+    turned = held.with_members(
+        tuple(replace(one, mean_low=one.mean_high + 1.0) for one in held.members)
+    )
+    with pytest.raises(BundleError, match="a range of mean features is empty"):
+        SlideModel.from_bytes(turned.to_bytes())

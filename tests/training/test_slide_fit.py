@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -219,3 +221,38 @@ def test_many_parts_are_joined_to_five_of_like_size():
             k for k in range(5) if k != part
         ]
         assert all(part in parts.left_out[model] for model, _ in parts.judged_by(part))
+
+
+def test_a_feature_that_hardly_varies_in_the_fit_does_not_carry_a_score_away():
+    """In another hospital it varies a thousand times as much; that was never seen."""
+    made = patients()
+    still = 11
+    for tiles in made.tiles:
+        tiles[:, still] *= 1e-3
+    fit = fit_slide_model(made.bags(), made.outcome, made.all, made.parts, a_task())
+    means = np.array([tiles.mean(axis=0, dtype=float) for tiles in made.tiles])
+    typical = made.tiles[0]
+    for side in (-1.0, 1.0):
+        moved = typical.copy()
+        moved[:, still] += side * 10.0
+        edge = typical.copy()
+        edge[:, still] += (means[:, still].max if side > 0 else means[:, still].min)() - edge[
+            :, still
+        ].mean(dtype=float)
+        assert fit.model.score([moved]) == pytest.approx(fit.model.score([edge]), abs=1e-4)
+    spread = np.std(fit.inner_scores)
+    assert abs(fit.model.score([moved]) - fit.model.score([typical])) < 2.0 * spread
+    unheld = fit.model.with_members(
+        tuple(replace(one, mean_low=None, mean_high=None) for one in fit.model.members)
+    )
+    assert abs(unheld.score([moved]) - unheld.score([typical])) > 20.0 * spread
+
+
+def test_patients_of_the_fit_are_inside_its_range():
+    made = patients()
+    fit = fit_slide_model(made.bags(), made.outcome, made.all, made.parts, a_task())
+    unheld = fit.model.with_members(
+        tuple(replace(one, mean_low=None, mean_high=None) for one in fit.model.members)
+    )
+    for tiles in made.tiles:
+        assert fit.model.score([tiles]) == pytest.approx(unheld.score([tiles]), abs=1e-12)

@@ -79,6 +79,20 @@ class Member:
         Goes with it.
     gate : Gate, optional
         Weighs the tokens; without it all tiles weigh the same.
+    mean_low, mean_high : ndarray of shape (h,), optional
+        A mean token is held inside these limits before scores are read off it; without them it is
+        taken as it is.
+
+    Examples
+    --------
+    >>> member = Member(
+    ...     head_weight=np.ones((1, 1)),
+    ...     head_bias=np.zeros(1),
+    ...     mean_low=np.array([-2.0]),
+    ...     mean_high=np.array([3.0]),
+    ... )
+    >>> member.read(np.array([[-9.0], [1.0], [30.0]]), Head(kind="cox")).tolist()
+    [-2.0, 1.0, 3.0]
     """
 
     head_weight: _Array
@@ -86,6 +100,8 @@ class Member:
     embed_weight: _Array | None = None
     embed_bias: _Array | None = None
     gate: Gate | None = None
+    mean_low: _Array | None = None
+    mean_high: _Array | None = None
 
     def tokens(self, standardised: _Array) -> _Array:
         """Embed tiles.
@@ -138,7 +154,10 @@ class Member:
         ndarray of shape (k,)
             Higher is worse.
         """
-        return head.scores(pooled @ self.head_weight + self.head_bias)
+        held = pooled
+        if self.mean_low is not None and self.mean_high is not None:
+            held = np.clip(pooled, self.mean_low, self.mean_high)
+        return head.scores(held @ self.head_weight + self.head_bias)
 
 
 class PooledTiles:

@@ -333,6 +333,11 @@ class SlideModel:
             found.append("a scale is not above 0")
         if (self.typical_low > self.typical_high).any():
             found.append("a typical range is empty")
+        for member in self.members:
+            low, high = member.mean_low, member.mean_high
+            if low is not None and high is not None and (low > high).any():
+                found.append("a range of mean features is empty")
+                break
         if not self.limit > 0.0:
             found.append(f"features cut at {self.limit:g}")
         return found

@@ -41,6 +41,8 @@ _GATE: _Shapes = {
     "gate_bias": ("k", "a"),
     "gate_join": ("k", "a"),
 }
+_RANGE: _Shapes = {"mean_low": ("k", "d"), "mean_high": ("k", "d")}
+"""Limits of mean features; bundles of ``linear`` before them had none."""
 _SHAPES: Mapping[Aggregator, _Shapes] = {
     "attention": {**_COMMON, **_EMBED, **_GATE},
     "mean": {**_COMMON, **_EMBED},
@@ -102,9 +104,13 @@ def read_slide_tensors(data: bytes) -> tuple[Aggregator, dict[str, _Array]]:
         BU008 for anything else.
     """
     names = _names(data)
-    fitting: list[Aggregator] = [kind for kind in AGGREGATORS if set(_SHAPES[kind]) == names]
+    shapes = {
+        **_SHAPES,
+        "linear": {**_SHAPES["linear"], **(_RANGE if _RANGE.keys() & names else {})},
+    }
+    fitting: list[Aggregator] = [kind for kind in AGGREGATORS if set(shapes[kind]) == names]
     aggregator = fitting[0] if fitting else "attention"
-    return aggregator, read_tensors(data, _SHAPES[aggregator], file=SLIDE_MODEL)
+    return aggregator, read_tensors(data, shapes[aggregator], file=SLIDE_MODEL)
 
 
 def _names(data: bytes) -> set[str]:
@@ -122,6 +128,8 @@ def _parts(member: Member) -> dict[str, _Array]:
     parts = {"head_weight": member.head_weight, "head_bias": member.head_bias}
     if member.embed_weight is not None and member.embed_bias is not None:
         parts |= {"embed_weight": member.embed_weight, "embed_bias": member.embed_bias}
+    if member.mean_low is not None and member.mean_high is not None:
+        parts |= {"mean_low": member.mean_low, "mean_high": member.mean_high}
     if member.gate is not None:
         gate = member.gate
         parts |= {
@@ -144,11 +152,13 @@ def _member(tensors: Mapping[str, _Array], k: int) -> Member:
             gate_bias=tensors["gate_bias"][k],
             weight=tensors["gate_join"][k],
         )
-    embedded = "embed_weight" in tensors
+    embedded, held = "embed_weight" in tensors, "mean_low" in tensors
     return Member(
         head_weight=tensors["head_weight"][k],
         head_bias=tensors["head_bias"][k],
         embed_weight=tensors["embed_weight"][k] if embedded else None,
         embed_bias=tensors["embed_bias"][k] if embedded else None,
         gate=gate,
+        mean_low=tensors["mean_low"][k] if held else None,
+        mean_high=tensors["mean_high"][k] if held else None,
     )

@@ -105,7 +105,7 @@ def _recipe(work: Workshop, fold: Fold) -> Recipe:
     software = {"metastra": VERSION, "torch": _torch_version()}
     settings: dict[str, Any] = {
         "fold": fold.name,
-        "layout": 2,
+        "layout": 3,
         "seed": work.opened.study.study.seed,
         "software": software,
     }

@@ -102,5 +102,5 @@ def bundle_recipe(study: Study, digests: Mapping[str, str]) -> Recipe:
             name: Parent(origin=Origin.PRODUCT, ref=name, digest=digest)
             for name, digest in digests.items()
         },
-        settings={"kind": kind, "layout": 3 if kind == "slides" else 2, **declared(study)},
+        settings={"kind": kind, "layout": 4 if kind == "slides" else 2, **declared(study)},
     )

@@ -34,6 +34,8 @@ class LinearPaths:
     ----------
     centre, scale : ndarray of shape (d,)
         Of the patients' means.
+    low, high : ndarray of shape (d,)
+        Least and largest standardised mean of any patient.
     coef : ndarray of shape (m, s, d)
         For m models and s penalties, from the strongest.
     bias : ndarray of shape (m, s)
@@ -46,6 +48,8 @@ class LinearPaths:
 
     centre: _Array
     scale: _Array
+    low: _Array
+    high: _Array
     coef: _Array
     bias: _Array
     gains: dict[tuple[int, int], _Array]
@@ -62,11 +66,15 @@ class LinearPaths:
         Returns
         -------
         Member
-            For `metastra.bundle.slide_model.SlideModel`.
+            For `metastra.bundle.slide_model.SlideModel`.  It holds the mean of each feature inside
+            the range of the patients fitted on: what lies beyond was never seen, and a feature
+            that hardly varied among them would carry the score anywhere.
         """
         return Member(
             head_weight=self.coef[model, setting][:, None],
             head_bias=self.bias[model, setting, None],
+            mean_low=self.low,
+            mean_high=self.high,
         )
 
 
@@ -99,6 +107,7 @@ def fit_linear_paths(
     """
     space = plain_space(means) if space is None else space
     components = space.components(means)
+    standardised = (means - space.centre) / space.scale
     largest = float(np.linalg.norm(components, 2) ** 2 / len(components))
     own = outcome.only(1)
     objective = CoxObjective(outcome=outcome)
@@ -121,6 +130,8 @@ def fit_linear_paths(
     return LinearPaths(
         centre=space.centre,
         scale=space.scale,
+        low=standardised.min(axis=0),
+        high=standardised.max(axis=0),
         coef=coef,
         bias=bias,
         gains=gains,
