@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, fields
-from typing import overload
+from dataclasses import fields
+from typing import Any, overload
 
 from metastra.executor.causes import failure_from_plain, failure_to_plain
 from metastra.extraction.batch import SlideFate
@@ -14,7 +14,7 @@ from metastra.extraction.outcome import SlideOutcome
 
 __all__ = ["Fates"]
 
-_VALUES = tuple(item.name for item in fields(SlideOutcome))
+_NAMES = tuple(item.name for item in fields(SlideOutcome) if item.name != "also")
 
 
 class Fates(Sequence[SlideFate]):
@@ -55,7 +55,7 @@ class Fates(Sequence[SlideFate]):
         """
         outcome, failure = fate.outcome, fate.failure
         kept = [
-            None if outcome is None else list(asdict(outcome).values()),
+            None if outcome is None else _values(outcome),
             None if failure is None else failure_to_plain(failure),
             fate.wall_s,
             fate.peak_bytes,
@@ -87,8 +87,19 @@ def _read(job: SlideJob, line: bytes | None) -> SlideFate:
     outcome, failure, wall_s, peak_bytes = json.loads(line)
     return SlideFate(
         job=job,
-        outcome=outcome and SlideOutcome.from_plain(dict(zip(_VALUES, outcome, strict=True))),
+        outcome=outcome and SlideOutcome.from_plain(_plain(outcome)),
         failure=failure and failure_from_plain(failure),
         wall_s=wall_s,
         peak_bytes=peak_bytes,
     )
+
+
+def _values(outcome: SlideOutcome) -> list[Any]:
+    """List the values of an outcome, those of the other encoders last."""
+    return [*(getattr(outcome, name) for name in _NAMES), [_values(one) for one in outcome.also]]
+
+
+def _plain(values: list[Any]) -> dict[str, Any]:
+    """Name the values again."""
+    *own, also = values
+    return {**dict(zip(_NAMES, own, strict=True)), "also": [_plain(one) for one in also]}

@@ -96,7 +96,8 @@ class ExtractSummary:
                 f"{pace['tiles']} tiles at {speed}, "
                 f"at most {pace['peak_bytes'] / 1e6:.0f} MB a worker"
             )
-            lines.append(f"the encoder was idle {self.idle:.0%} of its time, waiting for tiles")
+            idle = pace["encoder_idle_share"]
+            lines.append(f"the encoder was idle {idle:.0%} of its time, waiting for tiles")
         lines.append(f"features: {self.out}")
         return lines
 
