@@ -130,7 +130,7 @@ def _child(count: int, workers: int) -> dict[str, Any]:
 def _table(rows: list[dict[str, Any]], heading: Callable[[str], str]) -> str:
     head = (
         "| slides | elapsed | work a slide | overhead a slide | parent's CPU a slide "
-        "| parent's memory, peak | nothing to do, elapsed | load |"
+        "| parent's memory, start → end (peak) | nothing to do, elapsed | load |"
     )
     lines = [heading(head), "| --: " * 8 + "|"]
     for row in rows:
@@ -138,7 +138,8 @@ def _table(rows: list[dict[str, Any]], heading: Callable[[str], str]) -> str:
         lines.append(
             f"| {row['slides']:,} | {first['wall_s']:.0f} s | {first['work_ms']:.1f} ms "
             f"| {first['overhead_ms']:.2f} ms | {first['parent_ms']:.2f} ms "
-            f"| {row['peak_mb']:.0f} MB | {again['wall_s']:.0f} s | {row['load']} |"
+            f"| {row['before_mb']:.0f} → {row['after_mb']:.0f} MB ({row['peak_mb']:.0f}) "
+            f"| {again['wall_s']:.0f} s | {row['load']} |"
         )
     return "\n".join(lines)
 

@@ -36,7 +36,7 @@ EXTRACTED = """
 
 MAP_PX_BYTES = 80
 """Declared: what quality takes for a pixel of its maps, of 8 µm and at most six million."""
-GRID_BYTES = 100
+GRID_BYTES = 250
 """Declared: what the choice of tiles takes for one of the grid."""
 
 
