@@ -4,7 +4,8 @@ What comes out is what `metastra.slides.scaled.read_scaled` gives for every tile
 bit; it only comes sooner.  A tile of the grid that is a tile of the file is decoded into its place.
 The others are taken in stretches.  A thread decodes those of the file's tiles that its stretch
 needs and nobody decoded or began to; whoever decodes the last one that a tile of the grid waits for
-puts it together.  So no thread waits for another before the batch is done.
+puts it together.  So no thread waits for another before the batch is done.  A tile of the file that
+nobody needs any more makes room at once, and the next is decoded into memory that is still near.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class GridReader:
             self._lay_axes(self._shrink)
         self._own = threading.local()
         self._laid: tuple[DirectLevel, Layout] | None = None
+        self._uses: list[int] = []
 
     def fill(self, part: slice, out: Pixels, crew: Crew) -> None:
         """Read some tiles.
@@ -81,7 +83,7 @@ class GridReader:
             level, layout = direct
             failed = self._whole(level, layout, part, out, crew)
             for tiles in layout.several(part):
-                gathering = _Gathering(level, layout, tiles, part.start, self._own)
+                gathering = _Gathering(level, layout, tiles, part.start, self._uses, self._own)
                 failed |= gathering.run(out, crew)
         for tile in others:
             if failed and tile > min(failed):
@@ -116,7 +118,8 @@ class GridReader:
         if level is None:
             return None
         if self._laid is None or self._laid[0] is not level:
-            self._laid = level, Layout(level, *self._axes)
+            layout = Layout(level, *self._axes)
+            self._laid, self._uses = (level, layout), layout.uses()
         return self._laid
 
     def _lay_axes(self, shrink: int) -> None:
@@ -137,6 +140,8 @@ class _Gathering:
         Positions in the grid, in order.
     start : int
         Position in the grid of the batch's first tile.
+    uses : list of int
+        Tiles of the grid that still need each of the file's; is counted down.
     own : threading.local
         Keeps each thread's memory for one source.
     """
@@ -147,13 +152,14 @@ class _Gathering:
         layout: Layout,
         tiles: NDArray[np.int32],
         start: int,
+        uses: list[int],
         own: threading.local,
     ) -> None:
-        self._level, self._layout, self._tiles, self._own = level, layout, tiles, own
+        self._level, self._layout, self._tiles = level, layout, tiles
+        self._uses, self._own = uses, own
         self._plain = layout.plain[tiles].tolist()
         self._corners = layout.corners(tiles, start)
         self._touched: dict[int, list[int]] = {}
-        self._seen: set[int] = set()
         self._lacks = [0] * tiles.size
         self._waiting: dict[int, list[int]] = {}
         self._spoilt: dict[int, PieceError] = {}
@@ -180,26 +186,25 @@ class _Gathering:
             crew.run(lambda boxes: self._read(boxes, out), stretches)
         finally:  # what was not decoded is not kept
             self._level.release([*self._waiting, *self._spoilt])
-        self._level.release(self._done_with())
         return {int(self._tiles[box]): error for box, error in self._failed.items()}
 
     def _read(self, boxes: range, out: Pixels) -> None:
         """Decode what a stretch needs and put together what waited for nothing else."""
         touched = self._layout.touched(self._tiles[boxes.start : boxes.stop])
         with self._lock:
-            missing, ready = self._claim(boxes, touched)
+            missing, complete = self._claim(boxes, touched)
         found = [self._level.load(number) for number in missing]
         with self._lock:
-            ready += self._arrived(missing, found)
-        self._put_together(ready, out)
+            complete += self._arrived(missing, found)
+        self._put_together(self._good(complete), out)
+        with self._lock:
+            self._finish(complete)
 
     def _claim(self, boxes: range, touched: list[list[int]]) -> tuple[list[int], list[int]]:
         """Take what nobody has begun to decode; tell it, and the tiles that lack nothing."""
-        numbers = [number for each in touched for number in each]
-        self._seen.update(numbers)
-        missing = self._level.place(numbers)
+        missing = self._level.place([number for each in touched for number in each])
         self._waiting.update((number, []) for number in missing)
-        ready = []
+        complete = []
         for box, each in zip(boxes, touched, strict=True):
             self._touched[box] = each
             for number in each:
@@ -207,23 +212,23 @@ class _Gathering:
                     self._waiting[number].append(box)
                     self._lacks[box] += 1
             if not self._lacks[box]:
-                ready.append(box)
-        return missing, self._good(ready)
+                complete.append(box)
+        return missing, complete
 
     def _arrived(self, numbers: list[int], found: list[PieceError | None]) -> list[int]:
         """Note what was decoded; give the tiles that waited for nothing else."""
-        ready = []
+        complete = []
         for number, error in zip(numbers, found, strict=True):
             if error is not None:
                 self._spoilt[number] = error
             for box in self._waiting.pop(number):
                 self._lacks[box] -= 1
                 if not self._lacks[box]:
-                    ready.append(box)
-        return self._good(ready)
+                    complete.append(box)
+        return complete
 
     def _good(self, boxes: list[int]) -> list[int]:
-        """Put those apart that need a tile of the file that cannot be decoded."""
+        """Leave those out that need a tile of the file that cannot be decoded, and name them."""
         if not self._spoilt:
             return boxes
         for box in boxes:
@@ -233,11 +238,15 @@ class _Gathering:
                     break
         return [box for box in boxes if box not in self._failed]
 
-    def _done_with(self) -> list[int]:
-        """List the file's tiles that no tile of the grid after these ones needs."""
-        numbers = np.fromiter(self._seen, dtype=np.int64, count=len(self._seen))
-        ended: list[int] = numbers[self._layout.last_uses[numbers] <= self._tiles[-1]].tolist()
-        return ended
+    def _finish(self, boxes: list[int]) -> None:
+        """Let go of the file's tiles that no other tile of the grid needs."""
+        done = []
+        for box in boxes:
+            for number in self._touched.pop(box):
+                self._uses[number] -= 1
+                if not self._uses[number]:
+                    done.append(number)
+        self._level.release(done)
 
     def _put_together(self, boxes: list[int], out: Pixels) -> None:
         plain = [box for box in boxes if self._plain[box]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -209,14 +208,19 @@ class Layout:
         corners[:, 2] = self.y.first[self.y.which[tiles]]
         return corners
 
-    @cached_property
-    def last_uses(self) -> NDArray[np.int64]:
-        """For each of the file's tiles the last tile of the grid that needs it; -1 for none."""
-        last = np.full(self._n_tiles, -1, dtype=np.int64)
+    def uses(self) -> list[int]:
+        """Count for each of the file's tiles the tiles of the grid that are put together from it.
+
+        Returns
+        -------
+        list of int
+            By the position of the file's tile.
+        """
+        uses = np.zeros(self._n_tiles, dtype=np.int64)
         for tiles in np.array_split(self._several, 1 + self._several.size // 1024):
             touched = self._numbers(tiles)
-            np.maximum.at(last, touched, np.where(touched >= 0, tiles[:, None], -1))
-        return last
+            uses += np.bincount(touched[touched >= 0], minlength=self._n_tiles)
+        return list(uses.tolist())
 
     def _can_be_held(self, tiles: Positions) -> bool:
         if tiles.size * self._most <= self._slots:
