@@ -12,7 +12,7 @@ from metastra.survival.horizon import events_by
 from metastra.survival.outcome import Outcome
 from metastra.survival.pseudo_values import SortedStatus, incidence_influence
 from metastra.survival.scores import as_risk, require_follow_up, require_no_entry
-from metastra.survival.tally_kernel import incidence_at, tally
+from metastra.survival.tally_kernel import incidences_of_parts
 
 __all__ = ["NetBenefit", "NetBenefitStatistic", "net_benefit"]
 
@@ -180,10 +180,10 @@ class NetBenefitStatistic:
         self._cuts = _as_thresholds(thresholds)
         self._rows = SortedStatus.of(outcome, cause=cause)
         self._n_times = self._rows.n_times(horizon)
-        self._positive = [
-            [(as_risk(risk, outcome, name=name) >= cut)[self._rows.order] for cut in self._cuts]
-            for name, risk in risks.items()
-        ]
+        sorted_risks = [as_risk(risk, outcome, name=name) for name, risk in risks.items()]
+        positive = [one[self._rows.order] >= self._cuts[:, None] for one in sorted_risks]
+        everybody = np.ones((1, outcome.n), dtype=np.bool_)
+        self._parts = np.ascontiguousarray(np.concatenate([*positive, everybody]))
         self.names = tuple(
             f"{name} at {cut:g}" for name in (*risks, "treat all") for cut in self._cuts
         )
@@ -201,22 +201,18 @@ class NetBenefitStatistic:
         ndarray
             In the order of `names`.
         """
-        sorted_weights = np.asarray(weights, dtype=np.float64)[self._rows.order]
-        total = sorted_weights.sum()
-        odds = self._cuts / (1.0 - self._cuts)
-        values = []
-        for masks in self._positive:
-            for mask, odd in zip(masks, odds, strict=True):
-                chosen = sorted_weights * mask
-                values.append((chosen.sum() / total) * self._benefit(chosen, odd))
-        values += [self._benefit(sorted_weights, odd) for odd in odds]
-        return np.array(values)
-
-    def _benefit(self, weights: NDArray[np.float64], odd: float) -> float:
-        rows = self._rows
-        counts = tally(rows.group, rows.status, weights, rows.times.size)
-        risk, _ = incidence_at(*counts, self._n_times)
-        return (1.0 + odd) * risk - odd
+        rows, odds = self._rows, self._cuts / (1.0 - self._cuts)
+        risks, sums = incidences_of_parts(
+            rows.group,
+            rows.status,
+            np.asarray(weights, dtype=np.float64)[rows.order],
+            self._parts,
+            rows.times.size,
+            self._n_times,
+        )
+        of_models = np.tile(odds, (len(risks) - 1) // odds.size)
+        model = (sums[:-1] / sums[-1]) * ((1.0 + of_models) * risks[:-1] - of_models)
+        return np.concatenate([model, (1.0 + odds) * risks[-1] - odds])
 
 
 def _as_thresholds(thresholds: ArrayLike) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["censoring_curve", "incidence_at", "leave_one_out", "tally"]
+__all__ = ["censoring_curve", "incidence_at", "incidences_of_parts", "leave_one_out", "tally"]
 
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
@@ -119,6 +119,54 @@ def incidence_at(
             risk += event_free * of_interest[g] / at_risk[g]
             event_free *= 1.0 - any_event[g] / at_risk[g]
     return risk, event_free
+
+
+@njit(cache=True)
+def incidences_of_parts(
+    group: _Ints,
+    status: NDArray[np.int8],
+    weight: _Floats,
+    parts: NDArray[np.bool_],
+    n_groups: int,
+    n_times: int,
+) -> tuple[_Floats, _Floats]:
+    """Aalen–Johansen risks of the event of interest by a horizon, in several parts of the patients.
+
+    Parameters
+    ----------
+    group, status, weight, n_groups
+        As `tally`.
+    parts : ndarray of shape (k, n), bool
+        Who belongs to each part.
+    n_times : int
+        As `incidence_at`.
+
+    Returns
+    -------
+    risks, weights : ndarray of shape (k,)
+        Of each part; a part without weight has risk 0.
+
+    Examples
+    --------
+    >>> risks, weights = incidences_of_parts(
+    ...     np.array([0, 1, 1]),
+    ...     np.array([1, 0, 2], dtype=np.int8),
+    ...     np.ones(3),
+    ...     np.array([[True, True, True], [False, True, True]]),
+    ...     2,
+    ...     2,
+    ... )
+    >>> risks.round(3).tolist(), weights.tolist()
+    ([0.333, 0.0], [3.0, 2.0])
+    """
+    risks = np.empty(len(parts))
+    weights = np.empty(len(parts))
+    for part in range(len(parts)):
+        inside = weight * parts[part]
+        at_risk, any_event, of_interest = tally(group, status, inside, n_groups)
+        risks[part] = incidence_at(at_risk, any_event, of_interest, n_times)[0]
+        weights[part] = at_risk[0] if n_groups else 0.0
+    return risks, weights
 
 
 @njit(cache=True)
