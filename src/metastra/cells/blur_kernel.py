@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from metastra.cells.scale_kernel import make_scales
 from metastra.cells.scratch import Scratch
 from metastra.cells.smoothing_kernel import halve_into
-from metastra.cells.tap_kernel import AT_ONCE, LINE_PX
+from metastra.cells.tap_kernel import ALONE, AT_ONCE, LINE_PX
 
 __all__ = ["ScaleSpace", "blob_response", "blur", "gaussian_weights"]
 
@@ -169,10 +169,10 @@ def _plan(
             scales[level], sigma_px = (sigma_px / rest_px / 2.0) ** 2, rest_px
         scales[0] = -sigma_px * sigma_px
         wanted = gaussian_weights(sigma_px)
-        n_first, n_taps = _taps_at_once(wanted.size - 1)
         start = sum(one.size for one in filters)
-        rows.append((level, start, n_taps, n_first, is_blob, place, 0, -1))
-        weights = np.zeros(n_taps + 1, np.float32)
+        rows.append((level, start, wanted.size - 1, 0, is_blob, place, 0, -1))
+        # room for as many taps as are taken at once
+        weights = np.zeros(wanted.size + AT_ONCE[-1], np.float32)
         weights[: wanted.size] = wanted
         filters.append(weights)
         factors.append(scales)
@@ -215,25 +215,29 @@ def _together(steps: NDArray[np.int64], weights: _Floats) -> _Floats:
     """Choose up to four filters of a level that are taken together, and put their weights so."""
     n_levels = int(steps[:, 0].max()) + 1
     shared = np.zeros((n_levels, len(AT_ONCE), AT_ONCE[-1] + 1), np.float32)
+    n_taps = steps[:, 2].copy()
+    for step in steps:
+        step[3], step[2] = _taps_at_once(int(step[2]))
     for level in range(n_levels):
-        left = sorted(np.flatnonzero(steps[:, 0] == level).tolist(), key=lambda at: steps[at, 2])
+        left = sorted(np.flatnonzero(steps[:, 0] == level).tolist(), key=lambda at: n_taps[at])
         chosen: dict[int, int] = {}
         for slot in range(len(AT_ONCE) - 1, -1, -1):
-            fitting = [at for at in left if steps[at, 2] <= AT_ONCE[slot]]
+            fitting = [at for at in left if n_taps[at] <= AT_ONCE[slot]]
             if fitting:
                 chosen[slot] = fitting[-1]
                 left.remove(fitting[-1])
         # two gain less than the two that are missing cost
         for slot, at in chosen.items() if len(chosen) > 2 else ():
-            first, taps = steps[at, 1], steps[at, 2]
+            steps[at, 2] = steps[at, 3] = AT_ONCE[slot]
             steps[at, 7] = slot
-            shared[level, slot, : taps + 1] = weights[first : first + taps + 1]
+            first = steps[at, 1]
+            shared[level, slot, : AT_ONCE[slot] + 1] = weights[first : first + AT_ONCE[slot] + 1]
     return shared.reshape(n_levels, -1)
 
 
 def _taps_at_once(n_taps: int) -> tuple[int, int]:
     """Find how many taps come first, and how many there are; another loop costs as two taps."""
-    pairs = ((first, -(-max(n_taps - first, 0) // 4)) for first in AT_ONCE)
+    pairs = ((first, -(-max(n_taps - first, 0) // 4)) for first in ALONE)
     first, fours = min(pairs, key=lambda pair: pair[0] + 6 * pair[1])
     return first, first + 4 * fours
 

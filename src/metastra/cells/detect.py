@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from metastra.cells.blur_kernel import ScaleSpace
 from metastra.cells.nuclei import Nuclei, NucleusShapes
-from metastra.cells.outline_kernel import find_outlines, shapes_of_outlines
+from metastra.cells.outline_kernel import find_outlines, shapes_of_sums, sums_by_label
 from metastra.cells.scratch import Scratch
-from metastra.cells.seed_kernel import find_tops, raise_and_find_strength
+from metastra.cells.seed_kernel import local_maxima, raise_and_find_strength, strongest_scale
 from metastra.tissue.deconvolution import stain_densities
 
 __all__ = ["detect_nuclei", "detect_nuclei_in_haematoxylin"]
@@ -132,8 +132,9 @@ def _find(space: ScaleSpace, mpp: float, scratch: Scratch) -> Nuclei:
     best, scale = scratch.take(shape), scratch.take(shape, np.int8)
     responses = ScaleSpace(raised, scratch).make((), tuple(um / mpp for um in _BLOBS_UM))[0]
     floor = max(_FLOOR_OD, _SHARE_OF_STRENGTH * strength)
-    tops, height = find_tops(responses, _SCALE_WEIGHTS, floor, best, scale)
-    order = np.argsort(-height, kind="stable")
+    strongest_scale(responses, _SCALE_WEIGHTS, best, scale)
+    tops = local_maxima(best, floor)
+    order = np.argsort(-best.ravel()[tops], kind="stable")
     labels, both = scratch.take(shape, np.int32), scratch.take((2, *shape))
     least = max(_FLOOR_OD, _OUTLINE_SHARE * strength)
     n = find_outlines(
@@ -146,7 +147,8 @@ def _find(space: ScaleSpace, mpp: float, scratch: Scratch) -> Nuclei:
         both,
     )
     made = ScaleSpace(both, scratch).make((4.0 / mpp,))
-    centroids, shapes = shapes_of_outlines(labels, haematoxylin, made, n, mpp, _SMALLEST_UM2)
+    sums = sums_by_label(labels, haematoxylin, made[1, 0], made[0, 0], n)
+    centroids, shapes = shapes_of_sums(sums, mpp, _SMALLEST_UM2)
     return Nuclei(
         centroids_px0=centroids,
         radius_um=shapes[0],

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from metastra.cells.seed_kernel import keep_strongest
 
-__all__ = ["find_outlines", "shapes_of_outlines"]
+__all__ = ["find_outlines", "shapes_of_sums", "sums_by_label"]
 
 _Floats = NDArray[np.float32]
 
@@ -120,7 +120,9 @@ def _climb(
         for u in range(3):
             ways[3 * v + u] = (v - 1) * columns + u - 1
     # label of the end of a way, −1 where it is not known yet
-    end = np.full(rows * columns, -1, np.int32)
+    end = np.empty(rows * columns, np.int32)
+    for k in range(end.size):
+        end[k] = -1
     for k in range(tops.size):
         end[tops[k]] = label_of_top[k]
     path = np.empty(rows * columns, np.int32)
@@ -212,45 +214,7 @@ def _keep_outside(
 
 
 @njit(cache=True)
-def shapes_of_outlines(
-    labels: NDArray[np.int32],
-    haematoxylin: _Floats,
-    around: _Floats,
-    n: int,
-    mpp: float,
-    smallest_um2: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Describe the nuclei that are not too small.
-
-    Parameters
-    ----------
-    labels : ndarray of int32, shape (h, w)
-        From `find_outlines`.
-    haematoxylin : ndarray of float32, shape (h, w)
-        Haematoxylin.
-    around : ndarray of float32, shape (2, 1, h, w)
-        What `find_outlines` split off, smoothed: their ratio is the haematoxylin beside nuclei.
-    n : int
-        Highest label.
-    mpp : float
-        Micrometres per pixel.
-    smallest_um2 : float
-        Least area.
-
-    Returns
-    -------
-    centroids : ndarray of float64, shape (k, 2)
-        x and y in pixels.
-    shapes : ndarray of float64, shape (8, k)
-        Radius and area in µm and µm², eccentricity, angle, fill of the ellipse, haematoxylin, its
-        standard deviation, and contrast.
-    """
-    sums = _sums_by_label(labels, haematoxylin, around[1, 0], around[0, 0], n)
-    return _shapes_of_sums(sums, mpp, smallest_um2)
-
-
-@njit(cache=True)
-def _sums_by_label(
+def sums_by_label(
     labels: NDArray[np.int32],
     haematoxylin: _Floats,
     around: _Floats,
@@ -259,7 +223,21 @@ def _sums_by_label(
 ) -> NDArray[np.float64]:
     """Sum over the pixels of each label, in one pass.
 
-    Count; sums of x, y, x², y², xy, haematoxylin, its square, and haematoxylin beside nuclei.
+    Parameters
+    ----------
+    labels : ndarray of int32, shape (h, w)
+        0 is no nucleus.
+    haematoxylin : ndarray of float32, shape (h, w)
+        Haematoxylin.
+    around, weight : ndarray of float32, shape (h, w)
+        What `find_outlines` split off, smoothed: their ratio is the haematoxylin beside nuclei.
+    n : int
+        Highest label.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, 9)
+        Count; sums of x, y, x², y², xy, haematoxylin, its square, and haematoxylin beside nuclei.
     """
     sums = np.zeros((n, 9))
     least = np.float32(1e-3)
@@ -295,10 +273,28 @@ def _sums_by_label(
 
 
 @njit(cache=True)
-def _shapes_of_sums(
+def shapes_of_sums(
     sums: NDArray[np.float64], mpp: float, smallest_um2: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Turn sums into what `shapes_of_outlines` gives."""
+    """Describe the nuclei that are not too small.
+
+    Parameters
+    ----------
+    sums : ndarray of float64, shape (n, 9)
+        From `sums_by_label`.
+    mpp : float
+        Micrometres per pixel.
+    smallest_um2 : float
+        Least area.
+
+    Returns
+    -------
+    centroids : ndarray of float64, shape (k, 2)
+        x and y in pixels.
+    shapes : ndarray of float64, shape (8, k)
+        Radius and area in µm and µm², eccentricity, angle, fill of the ellipse, haematoxylin, its
+        standard deviation, and contrast.
+    """
     n, k = len(sums), 0
     centroids, shapes = np.empty((n, 2)), np.empty((8, n))
     for at in range(n):

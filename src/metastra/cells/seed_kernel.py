@@ -6,7 +6,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["count_true", "find_tops", "keep_strongest", "local_maxima", "raise_and_find_strength"]
+__all__ = [
+    "count_true",
+    "keep_strongest",
+    "local_maxima",
+    "raise_and_find_strength",
+    "strongest_scale",
+]
 
 
 _PART_PX = 2048
@@ -120,14 +126,13 @@ def raise_and_find_strength(
 
 
 @njit(cache=True)
-def find_tops(
+def strongest_scale(
     responses: NDArray[np.float32],
     weights: NDArray[np.float32],
-    floor: float,
     best: NDArray[np.float32],
     scale: NDArray[np.int8],
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Find the maxima over place and scale.
+) -> None:
+    """Find at each pixel the scale whose weighted response is highest; of equal ones the first.
 
     Parameters
     ----------
@@ -135,35 +140,11 @@ def find_tops(
         Of each scale.
     weights : ndarray of float32, shape (k,)
         Of each scale.
-    floor : float
-        Only maxima above this.
     best : ndarray of float32, shape (h, w)
         Written: the highest weighted response.
     scale : ndarray of int8, shape (h, w)
-        Written: number of the scale that gave it; of equal ones the first.
-
-    Returns
-    -------
-    tops : ndarray of int64, shape (n,)
-        Flat indices, ascending, as `local_maxima` gives them.
-    height : ndarray of float32, shape (n,)
-        The response there.
+        Written: number of the scale that gave it.
     """
-    _strongest_scale(responses, weights, best, scale)
-    tops, line = local_maxima(best, floor), best.ravel()
-    height = np.empty(tops.size, np.float32)
-    for k in range(tops.size):
-        height[k] = line[tops[k]]
-    return tops, height
-
-
-@njit(cache=True)
-def _strongest_scale(
-    responses: NDArray[np.float32],
-    weights: NDArray[np.float32],
-    best: NDArray[np.float32],
-    scale: NDArray[np.int8],
-) -> None:
     highest, which = best.ravel(), scale.ravel()
     # a part at a time, which stays in the first cache
     for first in range(0, highest.size, _PART_PX):
@@ -302,7 +283,9 @@ def keep_strongest(
     looked at.
     """
     n = x.size
-    owner = np.full(n, -1, np.int64)
+    owner, following = np.empty(n, np.int64), np.empty(n, np.int64)
+    for i in range(n):
+        owner[i] = following[i] = -1
     if n == 0:
         return owner
     widest, right, bottom = 0.0, 0.0, 0.0
@@ -311,8 +294,9 @@ def keep_strongest(
     cell = max(share * widest, 1.0)
     across = int(right / cell) + 1
     down = int(bottom / cell) + 1
-    first = np.full(across * down, -1, np.int64)
-    following = np.full(n, -1, np.int64)
+    first = np.empty(across * down, np.int64)
+    for k in range(first.size):
+        first[k] = -1
     for i in order:
         column, row = int(x[i] / cell), int(y[i] / cell)
         nearest = np.inf

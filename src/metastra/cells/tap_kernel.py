@@ -11,6 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 __all__ = [
+    "ALONE",
     "AT_ONCE",
     "LINE_PX",
     "copy_row",
@@ -34,7 +35,9 @@ _Place = tuple[int, int, int, int]
 """Rows, values in a row, and how far they lie apart in the source and where they go."""
 
 AT_ONCE = (4, 7, 11, 14)
-"""How many taps are taken first; what is left is taken in fours."""
+"""Taps of the filters that are taken together."""
+ALONE = (7, 14)
+"""How many taps of a filter are taken first that is taken by itself; what is left in fours."""
 
 
 _MOST = AT_ONCE[-1]
@@ -83,17 +86,6 @@ def _four(value: _F, w: _WFour, line: _Floats, before: int, after: int, step: in
 
 
 @njit(cache=True)
-def _four_along(source: _Floats, weights: _Floats, out: _Floats, place: _Place) -> None:
-    rows, columns, apart, to = place
-    w0, w = weights[0], _four_weights(weights, 1)
-    for y in range(rows):
-        line, row = source[y * apart :], out[y * to :]
-        for x in range(columns):
-            value = w0 * line[x + 4]
-            row[x] = _four(value, w, line, x, x + 5, 1)
-
-
-@njit(cache=True)
 def _seven_along(source: _Floats, weights: _Floats, out: _Floats, place: _Place) -> None:
     rows, columns, apart, to = place
     w0, w = weights[0], _seven_weights(weights, 1)
@@ -102,18 +94,6 @@ def _seven_along(source: _Floats, weights: _Floats, out: _Floats, place: _Place)
         for x in range(columns):
             value = w0 * line[x + 7]
             row[x] = _seven(value, w, line, x, x + 8, 1)
-
-
-@njit(cache=True)
-def _eleven_along(source: _Floats, weights: _Floats, out: _Floats, place: _Place) -> None:
-    rows, columns, apart, to = place
-    w0, w, v = weights[0], _seven_weights(weights, 1), _four_weights(weights, 8)
-    for y in range(rows):
-        line, row = source[y * apart :], out[y * to :]
-        for x in range(columns):
-            value = w0 * line[x + 11]
-            value = _seven(value, w, line, x + 4, x + 12, 1)
-            row[x] = _four(value, v, line, x, x + 19, 1)
 
 
 @njit(cache=True)
@@ -216,7 +196,7 @@ def take_taps(source: _Floats, weights: _Floats, n_first: int, out: _Floats, pla
     weights : ndarray of float32, shape (t + 1,)
         Weight at distance 0 to t; t is `n_first` and some fours.
     n_first : int
-        How many taps are taken first, one of `AT_ONCE`.
+        How many taps are taken first, one of `ALONE`.
     out : ndarray of float32, shape (k,)
         Written.
     place : tuple of int
@@ -224,12 +204,8 @@ def take_taps(source: _Floats, weights: _Floats, n_first: int, out: _Floats, pla
     """
     taps = weights.size - 1
     near = source[(taps - n_first) :]
-    if n_first == 4:
-        _four_along(near, weights, out, place)
-    elif n_first == 7:
+    if n_first == 7:
         _seven_along(near, weights, out, place)
-    elif n_first == 11:
-        _eleven_along(near, weights, out, place)
     else:
         _fourteen_along(near, weights, out, place)
     for k in range(n_first + 1, taps, 4):
@@ -250,7 +226,7 @@ def take_taps_down(
     weights : ndarray of float32, shape (t + 1,)
         Weight at distance 0 to t; t is `n_first` and some fours.
     n_first : int
-        How many taps are taken first, one of `AT_ONCE`.
+        How many taps are taken first, one of `AT_ONCE` or `ALONE`.
     out : ndarray of float32, shape (k,)
         Written.
     place : tuple of int

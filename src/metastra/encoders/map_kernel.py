@@ -14,7 +14,6 @@ from metastra.cells.seed_kernel import count_true
 __all__ = [
     "above",
     "as_floats",
-    "count_below",
     "cut_and_average",
     "mean_positive",
     "raise_and_negate",
@@ -83,28 +82,6 @@ def as_floats(mask: NDArray[np.bool_], out: NDArray[np.float32]) -> None:
     one, zero = np.float32(1.0), np.float32(0.0)
     for x in range(row.size):
         row[x] = one if line[x] else zero
-
-
-@njit(cache=True)
-def count_below(image: NDArray[np.float32], limit: float) -> int:
-    """Count the pixels below a limit.
-
-    Parameters
-    ----------
-    image : ndarray of float32, shape (h, w)
-        Any map.
-    limit : float
-        Rounded to float32.
-
-    Returns
-    -------
-    int
-        How many.
-    """
-    n, most, line = 0, np.float32(limit), image.ravel()
-    for x in range(line.size):
-        n += line[x] < most
-    return n
 
 
 @njit(cache=True, fastmath={"reassoc", "nsz"})

@@ -15,7 +15,6 @@ from metastra.encoders.space_kernel import (
     measure_blobs,
     measure_colours,
     measure_lumina,
-    measure_pale,
 )
 from metastra.encoders.tile_maps import TileMaps
 
@@ -26,7 +25,7 @@ _GROUP = "Lumina, fat and vacuoles"
 _LIMITS_OF_LUMINA = (60.0, 400.0, 6000.0, 0.4, 6.0)
 _BLOBS_UM = (3.0, 6.0, 12.0, 24.0)
 _BLOB_FLOOR = 0.06
-_PALE = np.array([0.25, 0.4])
+_PALE = (0.25, 0.4)
 _DENSITY = -np.log10(np.maximum(np.arange(256), 0.5) / 255.0).astype(np.float32)
 _AT_LEAST = _DENSITY[None, :] >= np.float32(0.7) * _DENSITY[:, None]
 _AT_MOST = _DENSITY[None, :] <= np.float32(0.6) * _DENSITY[:, None]
@@ -139,14 +138,23 @@ def measure(maps: TileMaps, nuclei: Nuclei) -> NDArray[np.float64]:
         _LIMITS_OF_LUMINA,
         (mpp, mpp**2),
     )
-    pale = measure_pale(maps.smooth_darkness, maps.n_tissue, _PALE * stains[2].strength_od)
     with maps.scratch.frame():
         area_mm2 = maps.area_mm2()
         blobs = [
             measure_blobs(responses, _BLOB_FLOOR, area_mm2)
             for responses in _responses(maps.blobs, mpp)
         ]
-    return np.concatenate([lumina, pale, *blobs, measure_colours(maps.tile, _LIMITS)])
+    return np.concatenate([lumina, _pale(maps), *blobs, measure_colours(maps.tile, _LIMITS)])
+
+
+def _pale(maps: TileMaps) -> list[float]:
+    n = maps.n_tissue
+    if n == 0:
+        return [0.0] * len(_PALE)
+    # what is no tissue is paler than every limit
+    smooth, strength_od = maps.smooth_darkness, maps.spread[2].strength_od
+    limits = (np.float32(share * strength_od) for share in _PALE)
+    return [(np.count_nonzero(smooth < limit) - smooth.size + n) / n for limit in limits]
 
 
 def _responses(space: ScaleSpace, mpp: float) -> Iterator[NDArray[np.float32]]:

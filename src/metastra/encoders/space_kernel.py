@@ -1,4 +1,4 @@
-"""Compiled measures of white spaces and what lies near them, of pale parts and of colours."""
+"""Compiled measures of white spaces and what lies near them, of pale discs and of colours."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 from metastra.cells.seed_kernel import count_true, local_maxima
-from metastra.encoders.map_kernel import count_below, mean_positive
+from metastra.encoders.map_kernel import mean_positive
 from metastra.encoders.mask_kernel import moments
 from metastra.encoders.part_kernel import part_shapes, parts_where
 
-__all__ = ["measure_blobs", "measure_colours", "measure_lumina", "measure_pale"]
+__all__ = ["measure_blobs", "measure_colours", "measure_lumina"]
 
 _Floats = NDArray[np.float32]
 _Values = NDArray[np.float64]
@@ -89,31 +89,6 @@ def measure_lumina(
         if n_rim >= limits[3] * n_tissue and dark <= 0.5 * spread[2]:
             found[8] = fat / n_pixels
     found[7] = _near_share(runs, counted, centroids, tissue.shape, 2.0 * limits[4], mpp)
-    return found
-
-
-@njit(cache=True)
-def measure_pale(smooth: _Floats, n_tissue: int, limits_od: _Values) -> _Values:
-    """Share of the tissue that is paler than each limit.
-
-    Parameters
-    ----------
-    smooth : ndarray of float32, shape (h, w)
-        Smoothed darkness.  What is no tissue is paler than every limit.
-    n_tissue : int
-        Pixels of tissue.
-    limits_od : ndarray of float64, shape (k,)
-        Optical densities.
-
-    Returns
-    -------
-    ndarray of float64, shape (k,)
-        0 without tissue.
-    """
-    found = np.zeros(limits_od.size)
-    for k in range(limits_od.size if n_tissue > 0 else 0):
-        n = count_below(smooth, limits_od[k]) - (smooth.size - n_tissue)
-        found[k] = n / n_tissue
     return found
 
 

@@ -8,26 +8,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from metastra.encoders.map_kernel import above, cut_and_average, raise_and_negate, scale_and_cut
+from metastra.encoders.map_kernel import above, raise_and_negate, scale_and_cut
 from metastra.encoders.mask_kernel import masked_correlation, masked_quantiles, moments
 
-__all__ = ["average", "measure_stains", "spread_and_scale"]
+__all__ = ["measure_stains", "spread_and_scale"]
 
 _Floats = NDArray[np.float32]
 _Values = NDArray[np.float64]
-
-
-@njit(cache=True)
-def average(densities: _Floats) -> None:
-    """Raise both stains to 0 and average them.
-
-    Parameters
-    ----------
-    densities : ndarray of float32, shape (4, h, w)
-        Haematoxylin and eosin, changed in place; the third is left alone, their mean written to
-        the last.
-    """
-    cut_and_average(densities[0], densities[1], densities[3])
 
 
 @njit(cache=True)

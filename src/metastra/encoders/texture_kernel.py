@@ -96,7 +96,9 @@ def _padded(levels: NDArray[np.uint8], reach: int) -> tuple[NDArray[np.uint8], i
     """
     rows, columns = levels.shape
     wide = columns + reach
-    padded = np.full((rows + reach) * wide + 2 * reach, LEVELS, np.uint8)
+    padded = np.empty((rows + reach) * wide + 2 * reach, np.uint8)
+    for x in range(padded.size):
+        padded[x] = LEVELS
     for y in range(rows):
         line, row = levels[y], padded[reach + y * wide :]
         for x in range(columns):

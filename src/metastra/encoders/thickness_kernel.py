@@ -33,7 +33,8 @@ def distance_counts(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     far = np.int32(rows + columns)
     one, zero = np.int32(1), np.int32(0)
     along = np.empty((rows, columns), np.int32)
-    gaps = np.full(columns, far, np.int32)
+    gaps = np.empty(columns, np.int32)
+    gaps[:] = far
     for y in range(rows):
         line, row = along[y], mask[y]
         for x in range(columns):

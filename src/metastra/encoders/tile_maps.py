@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from metastra.cells.blur_kernel import ScaleSpace
 from metastra.cells.scratch import Scratch
-from metastra.encoders.stain_kernel import average, spread_and_scale
+from metastra.encoders.map_kernel import cut_and_average
+from metastra.encoders.stain_kernel import spread_and_scale
 from metastra.tissue.deconvolution import stain_densities
 
 __all__ = ["QUANTILES", "SMOOTHED_UM", "TISSUE_OD", "Spread", "TileMaps", "prepare"]
@@ -135,7 +136,7 @@ def prepare(tile: NDArray[np.uint8], mpp: float, scratch: Scratch) -> TileMaps:
     shape = (tile.shape[0], tile.shape[1])
     densities = scratch.take((4, *shape))
     stain_densities(tile, out=densities[:3])
-    average(densities)
+    cut_and_average(densities[0], densities[1], densities[3])
     smooth = ScaleSpace(densities[3:], scratch).make((max(1.0 / mpp, 0.33),))[0, 0]
     tissue, scaled = scratch.take(shape, np.bool_), scratch.take((3, *shape))
     limits = (TISSUE_OD, _WEAKEST_OD, _MOST_RELATIVE)
