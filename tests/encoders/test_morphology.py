@@ -344,8 +344,8 @@ def test_texture_against_scikit_image():
     assert haralick(counts) == pytest.approx((*props.values(), entropy))
 
     around = [(1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1)]
-    dx, dy = (np.array(side) for side in zip(*around, strict=True))
-    found = binary_patterns(image, mask, dx, dy, 0.0)
+    circles = np.array([list(zip(*around, strict=True))])
+    found = binary_patterns(image[None, None], np.zeros(1, np.int64), mask, circles, 0.0)[0, 0]
     brute = np.zeros(10)
     for y in range(1, 29):
         for x in range(1, 39):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 __all__ = [
     "ALONE",
     "AT_ONCE",
+    "DOWN",
     "LINE_PX",
     "copy_row",
     "folded",
@@ -35,7 +36,9 @@ _Place = tuple[int, int, int, int]
 """Rows, values in a row, and how far they lie apart in the source and where they go."""
 
 AT_ONCE = (4, 7, 11, 14)
-"""Taps of the filters that are taken together."""
+"""Taps of the filters that are taken together along rows."""
+DOWN = (4, 7, 14)
+"""How many taps are taken at once down columns."""
 ALONE = (7, 14)
 """How many taps of a filter are taken first that is taken by itself; what is left in fours."""
 
@@ -146,18 +149,6 @@ def _seven_down(source: _Floats, weights: _Floats, out: _Floats, place: _Place) 
 
 
 @njit(cache=True)
-def _eleven_down(source: _Floats, weights: _Floats, out: _Floats, place: _Place) -> None:
-    rows, columns, apart, to = place
-    w0, w, v = weights[0], _seven_weights(weights, 1), _four_weights(weights, 8)
-    for y in range(rows):
-        line, row = source[y * apart :], out[y * to :]
-        for x in range(columns):
-            value = w0 * line[x + 11 * LINE_PX]
-            value = _seven(value, w, line, x + 4 * LINE_PX, x + 12 * LINE_PX, LINE_PX)
-            row[x] = _four(value, v, line, x, x + 19 * LINE_PX, LINE_PX)
-
-
-@njit(cache=True)
 def _fourteen_down(source: _Floats, weights: _Floats, out: _Floats, place: _Place) -> None:
     rows, columns, apart, to = place
     w0, w, v = weights[0], _seven_weights(weights, 1), _seven_weights(weights, 8)
@@ -226,7 +217,7 @@ def take_taps_down(
     weights : ndarray of float32, shape (t + 1,)
         Weight at distance 0 to t; t is `n_first` and some fours.
     n_first : int
-        How many taps are taken first, one of `AT_ONCE` or `ALONE`.
+        How many taps are taken first, one of `DOWN`.
     out : ndarray of float32, shape (k,)
         Written.
     place : tuple of int
@@ -245,8 +236,6 @@ def take_taps_down(
         _four_down(near, weights, out, where)
     elif n_first == 7:
         _seven_down(near, weights, out, where)
-    elif n_first == 11:
-        _eleven_down(near, weights, out, where)
     else:
         _fourteen_down(near, weights, out, where)
     for k in range(n_first + 1, taps, 4):

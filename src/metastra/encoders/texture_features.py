@@ -29,7 +29,7 @@ _MEASURES = {
 }
 _CIRCLES_UM = (1.5, 4.0)
 # a circle is taken on the map smoothed by a third of its radius
-_OF_CIRCLES = (SMOOTHED_UM.index(0.5), SMOOTHED_UM.index(4.0 / 3.0))
+_OF_CIRCLES = np.array([SMOOTHED_UM.index(0.5), SMOOTHED_UM.index(4.0 / 3.0)])
 _STEP = 0.02
 _TOP = 1.25
 
@@ -120,12 +120,10 @@ def measure(maps: TileMaps) -> NDArray[np.float64]:
     with maps.scratch.frame():
         grey = maps.scratch.take(tissue.shape, np.uint8)
         pairs = pair_measures(stains, tissue, _TOP, _pair_offsets(maps.mpp), grey)
-    found = []
-    for stain, of_stain in enumerate(smooth):
-        found += [bands[stain, :, 1:].ravel(), pairs[stain].ravel()]
-        for circle, (dx, dy) in zip(_OF_CIRCLES, _circle_offsets(maps.mpp), strict=True):
-            found.append(binary_patterns(of_stain[circle], tissue, dx, dy, _STEP))
-    return np.concatenate(found)
+    patterns = binary_patterns(smooth, _OF_CIRCLES, tissue, _circle_offsets(maps.mpp), _STEP)
+    n = len(smooth)
+    families = (bands[:, :, 1:].reshape(n, -1), pairs.reshape(n, -1), patterns.reshape(n, -1))
+    return np.concatenate(families, axis=1).ravel()
 
 
 @lru_cache(maxsize=16)

@@ -90,10 +90,7 @@ def cooccurrences(
 
 @njit(cache=True)
 def _padded(levels: NDArray[np.uint8], reach: int) -> tuple[NDArray[np.uint8], int, int]:
-    """Make one long row with what is not counted between and below the rows and at the ends.
-
-    Its used length and the way from a row to the next are given too.
-    """
+    """Make one long row with what is not counted between rows; its length; a row's length."""
     rows, columns = levels.shape
     wide = columns + reach
     padded = np.empty((rows + reach) * wide + 2 * reach, np.uint8)
@@ -254,28 +251,30 @@ def _contrast(counts: NDArray[np.float64]) -> float:
 
 @njit(cache=True)
 def binary_patterns(
-    image: NDArray[np.float32],
+    maps: NDArray[np.float32],
+    numbers: NDArray[np.int64],
     mask: NDArray[np.bool_],
-    dx: NDArray[np.int64],
-    dy: NDArray[np.int64],
+    circles: NDArray[np.int64],
     step: float,
 ) -> NDArray[np.float64]:
     """Count rotation-invariant uniform local binary patterns.
 
     Parameters
     ----------
-    image : ndarray of float32, shape (h, w)
-        Any map, smoothed to about the circle's radius.
+    maps : ndarray of float32, shape (n, k, h, w)
+        Smoothings of n maps.
+    numbers : ndarray of int64, shape (c,)
+        On which of the k each circle is taken: smoothed to about its radius.
     mask : ndarray of bool, shape (h, w)
         Which centres count.
-    dx, dy : ndarray of int64, shape (8,)
-        The circle, in order around it.
+    circles : ndarray of int64, shape (c, 2, 8)
+        Eight pixels of each circle, in order around it: across and down.
     step : float
         A neighbour is darker (has more stain) when it exceeds the centre by more than this.
 
     Returns
     -------
-    ndarray of float64, shape (10,)
+    ndarray of float64, shape (n, c, 10)
         Shares of centres with 0 to 8 darker neighbours in one run around the circle, and of all
         others; they add to 1, or to 0 for an empty mask.
 
@@ -283,21 +282,39 @@ def binary_patterns(
     -----
     Ojala, Pietikäinen and Mäenpää 2002, IEEE Trans PAMI 24:971.
     """
-    rows, columns = image.shape
-    reach = 0
-    for k in range(8):
-        reach = max(reach, abs(dx[k]), abs(dy[k]))
-    shares = np.zeros(10)
-    if columns <= 2 * reach or rows <= 2 * reach:
-        return shares
-    # the map as one long row; where a circle would leave the map nothing counts
-    inside, line, ways = _without_edges(mask, reach), image.ravel(), dy * columns + dx
-    bits = np.empty(_BLOCK_PX, np.uint8)
-    counts = np.zeros((10, _BLOCK_PX), np.uint8)
-    margin, n_blocks = reach * columns + reach, 0
+    rows, columns = mask.shape
+    found = np.zeros((len(maps), len(circles), 10))
+    for at in range(len(circles)):
+        reach = 0
+        for k in range(8):
+            reach = max(reach, abs(circles[at, 0, k]), abs(circles[at, 1, k]))
+        if columns <= 2 * reach or rows <= 2 * reach:
+            continue
+        # the map as one long row; where a circle would leave the map nothing counts
+        inside, ways = _without_edges(mask, reach), circles[at, 1] * columns + circles[at, 0]
+        for number in range(len(maps)):
+            line, shares = maps[number, numbers[at]].ravel(), found[number, at]
+            _count_patterns(line, inside, ways, reach * columns + reach, np.float32(step), shares)
+            whole = total(shares)
+            for k in range(10 if whole > 0.0 else 0):
+                shares[k] /= whole
+    return found
+
+
+@njit(cache=True)
+def _count_patterns(
+    line: NDArray[np.float32],
+    inside: NDArray[np.bool_],
+    ways: NDArray[np.int64],
+    margin: int,
+    step: np.float32,
+    shares: NDArray[np.float64],
+) -> None:
+    bits, counts = np.empty(_BLOCK_PX, np.uint8), np.zeros((10, _BLOCK_PX), np.uint8)
+    n_blocks = 0
     for first in range(margin, line.size - margin, _BLOCK_PX):
         n = min(_BLOCK_PX, line.size - margin - first)
-        _set_bits(bits[:n], np.float32(step), line, first, ways)
+        _set_bits(bits[:n], step, line, first, ways)
         _to_patterns(bits[:n], inside[first:])
         for k in range(10):
             _count_equal(bits[:n], np.uint8(k), counts[k])
@@ -308,11 +325,6 @@ def binary_patterns(
                 shares[k] += _sum(counts[k])
             counts[:] = 0
             n_blocks = 0
-    whole = total(shares)
-    if whole > 0.0:
-        for k in range(10):
-            shares[k] /= whole
-    return shares
 
 
 @njit(cache=True)
