@@ -255,6 +255,26 @@ def test_the_values_are_those_of_the_first_implementation():
         assert found == pytest.approx(stored[:, number], rel=1e-6, abs=1e-7), name
 
 
+def test_real_tiles_have_the_values_of_the_first_implementation(encoder, shared):
+    """Mean and root mean square of each feature over the ORION tiles, stored with revision 2.
+
+    One pixel more in one pattern, or one nucleus more in one tile, would be seen.
+    """
+    pillow = importlib.import_module("PIL.Image")
+    paths = sorted((shared / "data" / "tiles" / "orion_crc_he").glob("*.png"))
+    tiles = [np.asarray(pillow.open(path).convert("RGB")) for path in paths]
+    found = encoder.encode(np.stack([tile for tile in tiles if tile.shape[:2] == (224, 224)]))
+    with (Path(__file__).parent / "morphology_2_real.csv").open(encoding="utf-8") as file:
+        _, *rows = csv.reader(file)
+    assert [row[0] for row in rows] == NAMES
+    stored = np.array([row[1:] for row in rows], np.float64)
+
+    values = found.astype(np.float64)
+    assert values.mean(axis=0) == pytest.approx(stored[:, 0], rel=1e-6, abs=1e-8)
+    squares = np.sqrt((values**2).mean(axis=0))
+    assert squares == pytest.approx(stored[:, 1], rel=1e-6, abs=1e-8)
+
+
 STORED = {
     "2": {
         "n_features": 243,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from metastra.cells.scale_kernel import make_scales
 from metastra.cells.scratch import Scratch
 from metastra.cells.smoothing_kernel import halve_into
-from metastra.cells.tap_kernel import ALONE, AT_ONCE, DOWN, LINE_PX
+from metastra.cells.tap_kernel import ALONE, AT_ONCE, LINE_PX
 
 __all__ = ["ScaleSpace", "blob_response", "blur", "gaussian_weights"]
 
@@ -228,7 +228,7 @@ def _together(steps: NDArray[np.int64], weights: _Floats) -> _Floats:
                 left.remove(fitting[-1])
         # two gain less than the two that are missing cost
         for slot, at in chosen.items() if len(chosen) > 2 else ():
-            steps[at, 2] = steps[at, 3] = min(taps for taps in DOWN if taps >= n_taps[at])
+            steps[at, 2] = steps[at, 3] = min(taps for taps in ALONE if taps >= n_taps[at])
             steps[at, 7] = slot
             first = steps[at, 1]
             shared[level, slot, : AT_ONCE[slot] + 1] = weights[first : first + AT_ONCE[slot] + 1]

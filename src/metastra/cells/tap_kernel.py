@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 __all__ = [
     "ALONE",
     "AT_ONCE",
-    "DOWN",
     "LINE_PX",
     "copy_row",
     "folded",
@@ -37,10 +36,9 @@ _Place = tuple[int, int, int, int]
 
 AT_ONCE = (4, 7, 11, 14)
 """Taps of the filters that are taken together along rows."""
-DOWN = (4, 7, 14)
-"""How many taps are taken at once down columns."""
 ALONE = (7, 14)
-"""How many taps of a filter are taken first that is taken by itself; what is left in fours."""
+"""How many taps are taken first down columns, and along rows by a filter that is taken by itself;
+what is left is taken in fours."""
 
 
 _MOST = AT_ONCE[-1]
@@ -127,17 +125,6 @@ def _add_four_along(source: _Floats, weights: _Floats, k: int, out: _Floats, pla
 
 
 @njit(cache=True)
-def _four_down(source: _Floats, weights: _Floats, out: _Floats, place: _Place) -> None:
-    rows, columns, apart, to = place
-    w0, w = weights[0], _four_weights(weights, 1)
-    for y in range(rows):
-        line, row = source[y * apart :], out[y * to :]
-        for x in range(columns):
-            value = w0 * line[x + 4 * LINE_PX]
-            row[x] = _four(value, w, line, x, x + 5 * LINE_PX, LINE_PX)
-
-
-@njit(cache=True)
 def _seven_down(source: _Floats, weights: _Floats, out: _Floats, place: _Place) -> None:
     rows, columns, apart, to = place
     w0, w = weights[0], _seven_weights(weights, 1)
@@ -217,7 +204,7 @@ def take_taps_down(
     weights : ndarray of float32, shape (t + 1,)
         Weight at distance 0 to t; t is `n_first` and some fours.
     n_first : int
-        How many taps are taken first, one of `DOWN`.
+        How many taps are taken first, one of `ALONE`.
     out : ndarray of float32, shape (k,)
         Written.
     place : tuple of int
@@ -232,9 +219,7 @@ def take_taps_down(
         below = lines[(taps + height + k) * LINE_PX :]
         copy_row(lines[(taps + height - 1 - at) * LINE_PX :], below, n)
     near, where = lines[(taps - n_first) * LINE_PX :], (height, n, LINE_PX, apart)
-    if n_first == 4:
-        _four_down(near, weights, out, where)
-    elif n_first == 7:
+    if n_first == 7:
         _seven_down(near, weights, out, where)
     else:
         _fourteen_down(near, weights, out, where)
