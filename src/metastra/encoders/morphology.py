@@ -126,7 +126,7 @@ class Morphology:
     def _compile(self, tile: NDArray[np.uint8], scratch: Scratch) -> None:
         """Compile, or load, what measures a tile; the numbers are thrown away.
 
-        After an installation that takes half a minute, once.  Workers side by side begin at
+        After an installation that takes most of a minute, once.  Workers side by side begin at
         opposite ends, so that each finds in the cache what the other has compiled.
         """
         families = list(_FAMILIES)
