@@ -33,12 +33,12 @@ _DEMO: dict[str, tuple[float, float, int, int]] = {
     # seconds and bytes, each fixed and for a patient, of the demo on two cores
     "cohort": (0.3, 0.0005, 10_000, 150),
     "splits": (0.0, 0.0001, 500, 21),
-    "bundle": (1.0, 0.009, 115_000, 10),
-    "predictions": (1.0, 0.009, 15_000, 1_080),
-    "evaluation": (6.0, 0.024, 1_100_000, 330),
+    "bundle": (0.7, 0.006, 275_000, 25),
+    "predictions": (0.5, 0.004, 15_000, 750),
+    "evaluation": (2.6, 0.011, 1_700_000, 600),
     "explanation": (7.5, 0.002, 4_900_000, 0),
     "truth": (0.3, 0.002, 9_000, 0),
-    "report": (2.0, 0.001, 2_600_000, 400),
+    "report": (1.9, 0.001, 1_900_000, 450),
 }
 _NETWORKS = frozenset({"bundle", "predictions"})
 
