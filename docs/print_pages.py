@@ -203,9 +203,9 @@ def morphology() -> str:
         "mm², `_share` 0 to 1; `_ratio`, `_index` and `_correlation` have none; `_bits`.\n",
         "- Where a tile does not hold what a feature is about, the feature is 0.\n",
         "- Scales are µm; at another mpp they stay µm, as far as pixels allow.\n",
-        "- Of one revision all versions give the same float32 to the bit on real tiles at 0.5 µm; ",
-        "elsewhere, in numbers that are rounding errors themselves (0 or nearly), they differ by ",
-        "at most 1.1e-7 absolute. Counts of nuclei do not differ: ",
+        "- Of one revision all versions give the same float32 to the bit but for a few numbers in ",
+        "ten thousand, most of them rounding errors themselves (0 or nearly), which differ by at ",
+        "most 1.3e-7 absolute. Counts of nuclei do not differ: ",
         "[measured](../benchmarks.md#tile-features-and-nuclei).\n",
     ]
     group = ""

@@ -307,3 +307,9 @@ def test_a_range_that_is_none_is_refused():
     )
     with pytest.raises(BundleError, match="a range of mean features is empty"):
         SlideModel.from_bytes(turned.to_bytes())
+
+
+def test_a_range_with_one_limit_is_no_model():
+    held = a_held_model()
+    half = held.with_members(tuple(replace(one, mean_high=None) for one in held.members))
+    assert half.contradictions() == ["a range of mean features has one limit"]

@@ -17,6 +17,7 @@ from metastra.slides.direct_level import DirectLevel
 from metastra.slides.opening import open_slide
 from metastra.slides.openslide_reader import OpenSlideReader
 from metastra.slides.scaled import read_scaled
+from metastra.tiles.direct import GridReader
 from metastra.tiles.grid import TileGrid, TileSpec, make_grid
 from metastra.tiles.reading import read_tiles
 from slides.jpeg_slides import jpeg_pyramid, one_tile_for_all
@@ -151,6 +152,36 @@ def test_what_was_not_decoded_is_not_kept(threads, slide_path, monkeypatch):
         with pytest.raises(RuntimeError, match="another kind"):
             read_all(slide, grid, 40, threads=threads)
         assert (read_all(slide, grid, 40, threads=threads) == want).all()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_a_region_that_was_broken_off_is_read_anew(error, slide_path, monkeypatch):
+    """Nothing of a tile that was being decoded stays as if it were one."""
+
+    def decode(*_):
+        raise error
+
+    with open_slide(slide_path) as slide:
+        want = slide.read_region(5, 9, 0, 90, 70)
+    with open_slide(slide_path) as slide:
+        with monkeypatch.context() as patch:
+            patch.setattr(DirectLevel, "decode", decode)
+            with pytest.raises(error):
+                slide.read_region(5, 9, 0, 90, 70)
+        assert (slide.read_region(5, 9, 0, 90, 70) == want).all()
+
+
+def test_parts_of_a_grid_may_be_read_again(slide_path):
+    """What a thread puts together from is not let go by another that counts it as done."""
+    with open_slide(slide_path) as slide:
+        grid = shifted(make_grid(slide.info, TileSpec(0.5, 50)), 7)
+        want = read_all(slide, grid)
+        for begun in range(1, len(grid), 9):
+            reader, out = GridReader(slide, grid), np.empty_like(want)
+            with Crew(4) as crew:
+                reader.fill(slice(0, begun), out[:begun], crew)
+                reader.fill(slice(0, len(grid)), out, crew)
+            assert (out == want).all()
 
 
 @pytest.mark.parametrize("tile", [(512, 512), (48, 112)])

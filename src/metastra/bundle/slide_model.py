@@ -335,9 +335,13 @@ class SlideModel:
             found.append("a typical range is empty")
         for member in self.members:
             low, high = member.mean_low, member.mean_high
-            if low is not None and high is not None and (low > high).any():
+            if (low is None) is not (high is None):
+                found.append("a range of mean features has one limit")
+            elif low is not None and high is not None and (low > high).any():
                 found.append("a range of mean features is empty")
-                break
+            else:
+                continue
+            break
         if not self.limit > 0.0:
             found.append(f"features cut at {self.limit:g}")
         return found

@@ -113,7 +113,10 @@ class Morphology:
         require_tiles(tiles, self._card)
         features = np.empty((len(tiles), len(FEATURES)), np.float32)
         # a pile of memory for each call that runs at the same time
-        scratch = self._piles.pop() if self._piles else Scratch()
+        try:
+            scratch = self._piles.pop()
+        except IndexError:
+            scratch = Scratch()
         if len(tiles) and not self._compiled:
             self._compile(tiles[0], scratch)
         for number, tile in enumerate(tiles):

@@ -52,11 +52,11 @@ _SHAPE = (
     *_spread("nucleus_area", "um2", "area of the outline"),
     *_spread("nucleus_eccentricity", "index", "eccentricity of the outline's ellipse"),
     *_spread("nucleus_ellipse_fill", "ratio", "area over that of the ellipse of equal moments"),
-    *_spread("nucleus_haematoxylin", "od", "of the nuclei's mean haematoxylin"),
+    *_spread("nucleus_haematoxylin", "od", "haematoxylin of the nucleus"),
     *_spread(
         "nucleus_haematoxylin_relative",
         "ratio",
-        "of the nuclei's haematoxylin over the stain's strength in the tile",
+        "haematoxylin of the nucleus over the stain's strength in the tile",
     ),
     *_spread(
         "nucleus_contrast_relative",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from metastra.catalogue import problem
 from metastra.errors import (
@@ -130,12 +131,17 @@ def _fate(job: SlideJob, result: Result) -> SlideFate:
     failed = result.failure
     return SlideFate(
         job=job,
-        # what was found on the slide stands in its quality; of 20,000 slides it would be 50 MB
-        outcome=None if failed else SlideOutcome.from_plain({**result.value, "codes": ()}),
+        outcome=None if failed else SlideOutcome.from_plain(_without_codes(result.value)),
         failure=None if failed is None else _coded(job, failed),
         wall_s=result.wall_s,
         peak_bytes=result.peak_bytes,
     )
+
+
+def _without_codes(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what was found on the slide: it stands in its quality, and 20,000 are 50 MB."""
+    others = [_without_codes(one) for one in value.get("also", ())]
+    return {**value, "codes": (), "also": others}
 
 
 def _coded(job: SlideJob, failure: Failure) -> Failure:

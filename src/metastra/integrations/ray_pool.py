@@ -14,7 +14,6 @@ import platform
 import secrets
 import socket
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from metastra.executor import Cause, Failure, Limits, Result, Task, TaskFunction
 from metastra.executor.calls import check_tasks, function_name
 from metastra.executor.causes import failure_from_plain
 from metastra.executor.interrupt import graceful_interrupt
+from metastra.executor.waiting import Waiting
 from metastra.executor.wire import pack
 from metastra.integrations.ray_holders import Holders
 from metastra.integrations.ray_node import Node, unpacked
@@ -163,7 +163,7 @@ class RayPool:
             write_bytes(token, token.name.encode("ascii"))
             undo.callback(token.unlink, missing_ok=True)
             interrupt = undo.enter_context(graceful_interrupt(self.tell))
-            fleet = _Fleet(self, name, deque(tasks), token)
+            fleet = _Fleet(self, name, tasks, token)
             undo.callback(fleet.dismiss)
             while fleet.hire(stopping=interrupt.asked):
                 yield from fleet.wait()
@@ -185,12 +185,12 @@ class _Worker:
 class _Fleet:
     """The workers of one run and the tasks that wait."""
 
-    def __init__(self, pool: RayPool, function: str, waiting: deque[Task], token: Path) -> None:
+    def __init__(self, pool: RayPool, function: str, tasks: Sequence[Task], token: Path) -> None:
         self._ray = _ray()
-        self._pool, self._waiting, self._token = pool, waiting, token
+        self._pool, self._waiting, self._token = pool, Waiting(tasks), token
         placed: Any = self._ray.remote(num_cpus=pool.threads, scheduling_strategy="SPREAD")
         actor = placed(Node)
-        self._holders = Holders(self._ray, pool.held, waiting)
+        self._holders = Holders(self._ray, pool.held, tasks)
         self._new: Callable[[], Any] = lambda: actor.remote(
             function, asdict(pool.limits), pool.threads, self._holders.deal()
         )
@@ -205,7 +205,7 @@ class _Fleet:
             self._waiting.clear()
         for worker in self._workers:
             if worker.ready and worker.task is None and self._waiting:
-                self._give(worker, self._waiting.popleft())
+                self._give(worker, self._waiting.take())
         busy = sum(worker.task is not None for worker in self._workers)
         starting = sum(not worker.ready for worker in self._workers)
         room = self._most() - len(self._workers)

@@ -14,7 +14,7 @@ from metastra.bundle.predicting import Predicted, predict
 from metastra.bundle.slide_parts import MODELS
 from metastra.bundle.slide_reading import read_patients
 from metastra.bundle.writing import refuse_locked
-from metastra.errors import NotEstimable
+from metastra.errors import IntegrityError, NotEstimable
 from metastra.pipeline.external_tables import external_tables
 from metastra.pipeline.fold_store import out_of_fold
 from metastra.pipeline.model_recipes import BUNDLE_DIR, bundle_recipe, fits_slides, no_model
@@ -166,8 +166,20 @@ def slide_predictions_stage(work: Workshop) -> dict[str, bytes]:
     -------
     dict of str to bytes
         ``predictions.csv`` with the risks of every model, and ``models.json``.
+
+    Raises
+    ------
+    IntegrityError
+        If the bundle is not the one that would be fitted now: folds and bundle are judged as one
+        model.
     """
-    bundle = open_bundle(work.opened.run_dir / BUNDLE_DIR)
+    run_dir = work.opened.run_dir
+    if stale := completeness(run_dir, "bundle", slide_bundle_recipe(work)).reasons:
+        raise IntegrityError(
+            f"stage predictions is made from bundle, which is out of date: {'; '.join(stale)}; "
+            "run without --only"
+        )
+    bundle = open_bundle(run_dir / BUNDLE_DIR)
     table = _Table(work, bundle)
     folds = out_of_fold(work)
     for rows, made in folds:

@@ -7,7 +7,7 @@ processes.  What is done does not depend on how many there are.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self, TypeVar
 
 __all__ = ["Crew"]
@@ -78,7 +78,7 @@ class Crew:
         try:
             help_out()
         finally:
-            errors = [future.exception() for future in futures]
+            errors = _errors(futures)
         for error in errors:
             if error is not None:
                 raise error
@@ -94,3 +94,17 @@ class Crew:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _errors(futures: Sequence[Future[None]]) -> list[BaseException | None]:
+    """Say what each raised; a Ctrl-C meanwhile waits until no thread is at work any more."""
+    interrupted: KeyboardInterrupt | None = None
+    while True:
+        try:
+            errors = [future.exception() for future in futures]
+        except KeyboardInterrupt as error:
+            interrupted = error
+            continue
+        if interrupted is not None:
+            raise interrupted
+        return errors

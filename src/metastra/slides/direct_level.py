@@ -198,9 +198,12 @@ class DirectLevel:
         """
         for number in self.touched(left, top, out.shape[1], out.shape[0]):
             for missing in self.place([number]):
-                if (error := self.load(missing)) is not None:
+                try:
+                    if (error := self.load(missing)) is not None:
+                        raise error
+                except BaseException:  # what was not decoded is not kept
                     self.release([missing])
-                    raise error
+                    raise
             self._copy_from(number, left, top, out)
 
     def release(self, numbers: Iterable[int]) -> None:

@@ -11,6 +11,7 @@ nobody needs any more makes room at once, and the next is decoded into memory th
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -162,6 +163,7 @@ class _Gathering:
         self._touched: dict[int, list[int]] = {}
         self._lacks = [0] * tiles.size
         self._waiting: dict[int, list[int]] = {}
+        self._wanted: Counter[int] = Counter()
         self._spoilt: dict[int, PieceError] = {}
         self._failed: dict[int, PieceError] = {}
         self._lock = threading.Lock()
@@ -207,6 +209,7 @@ class _Gathering:
         complete = []
         for box, each in zip(boxes, touched, strict=True):
             self._touched[box] = each
+            self._wanted.update(each)
             for number in each:
                 if number in self._waiting:
                     self._waiting[number].append(box)
@@ -239,12 +242,14 @@ class _Gathering:
         return [box for box in boxes if box not in self._failed]
 
     def _finish(self, boxes: list[int]) -> None:
-        """Let go of the file's tiles that no other tile of the grid needs."""
+        """Let go of the file's tiles that no other tile of the grid needs, and no thread now."""
         done = []
         for box in boxes:
             for number in self._touched.pop(box):
                 self._uses[number] -= 1
-                if not self._uses[number]:
+                self._wanted[number] -= 1
+                # a part of the grid that is read again counts on below 0
+                if self._uses[number] <= 0 and not self._wanted[number]:
                     done.append(number)
         self._level.release(done)
 
