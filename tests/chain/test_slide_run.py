@@ -19,7 +19,7 @@ import pytest
 from chain.conftest import run
 from chain.slide_study import Kind, write_bag, write_study
 from metastra.bundle.loading import open_bundle
-from metastra.errors import DataError, LockedError, MissingExtra
+from metastra.errors import DataError, IntegrityError, LockedError, MissingExtra
 from metastra.pipeline import lock
 from metastra.signing import generate_key, load_private
 from metastra.storage import read_record
@@ -140,6 +140,18 @@ def test_a_fold_is_predicted_by_models_that_never_saw_it(spoiled):
         name = f"risk_{model}"
         assert after["north-000", "24.0"][name] == before["north-000", "24.0"][name]
         assert after["south-000", "24.0"][name] != before["south-000", "24.0"][name]
+
+
+def test_new_folds_are_not_put_beside_an_old_bundle(spoiled):
+    """They are judged as one model."""
+    study = spoiled / "study.toml"
+    text = study.read_text()
+    assert '"attention"' in text
+    study.write_text(text.replace('"attention"', '"linear"'))
+    (spoiled / "run/predictions.csv").unlink()
+    with pytest.raises(IntegrityError, match="made from bundle, which is out of date: setting"):
+        run(spoiled, only="predictions")
+    assert not (spoiled / "run/predictions.csv").exists()
 
 
 def test_a_second_run_makes_nothing_and_a_changed_model_section_says_why(spoiled):
