@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,25 @@ class Canned:
         for number, task in enumerate(tasks):
             value = {**OUTCOME, "name": task.key, "digest": f"{number:064d}"}
             yield Result(key=task.key, value=value, wall_s=0.1, peak_bytes=1)
+
+
+class CannedTwice(Canned):
+    """As if a second encoder had seen the same tiles."""
+
+    def run(self, _function, tasks):
+        for result in super().run(_function, tasks):
+            other = dict(result.value)
+            yield replace(result, value={**result.value, "also": [other]})
+
+
+def test_findings_are_kept_with_the_quality_alone():
+    """They would be the largest part of what is kept of a slide, once for each encoder."""
+    job = SlideJob(path="a.svs", name="a", folder="out", encoder="morphology")
+    (fate,) = extract_all(CannedTwice(), [job])
+    (other,) = fate.outcome.also
+    assert OUTCOME["codes"]
+    assert fate.outcome.codes == other.codes == ()
+    assert other.dropped == {"QC001": 8}
 
 
 class Counting:

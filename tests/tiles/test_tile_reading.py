@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -265,6 +267,25 @@ def test_a_slide_without_tiles_of_its_own_is_read_one_by_one(tmp_path):
         grid = make_grid(slide.info, TileSpec(0.5, 40))
         one = read_all(slide, grid, 2, threads=2, ahead=1)
         assert (one == read_all(slide, grid, 100)).all()
+
+
+def test_ctrl_c_while_waiting_comes_when_no_thread_is_at_work():
+    begun, over = threading.Event(), []
+
+    def work(_):
+        if threading.current_thread() is threading.main_thread():
+            assert begun.wait(10)
+            return
+        begun.set()
+        time.sleep(0.1)  # until the other one waits
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        time.sleep(0.2)
+        over.append(True)
+
+    with Crew(2) as crew:
+        with pytest.raises(KeyboardInterrupt):
+            crew.run(work, [0, 1])
+        assert over == [True]
 
 
 def test_a_crew_does_everything_once_and_raises_what_happened():
